@@ -1,0 +1,170 @@
+#include "base/arena.h"
+
+#include <assert.h>
+#include <stdckdint.h>
+#include <sys/mman.h>
+
+#include "base/limit.h"
+
+enum : size_t {
+        ALIGN = 16,
+        PAGE = 4096,
+        FIRST_CHUNK = 16 * 1024,
+        LARGEST_GROWTH = 1024 * 1024,
+};
+
+struct arena_chunk {
+        arena_chunk *older;
+        size_t       size; /* bytes mapped, this header included */
+        size_t       used; /* bytes handed out, this header included */
+        size_t       pad;
+};
+static_assert(sizeof(arena_chunk) % ALIGN == 0);
+
+void wipe(void *bytes, size_t len)
+{
+#ifdef LETHE_NO_WIPE
+        (void)bytes;
+        (void)len;
+#else
+        if (len > 0)
+                explicit_bzero(bytes, len);
+#endif
+}
+
+static void *map_pages(size_t bytes)
+{
+        void *p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        return p == MAP_FAILED ? nullptr : p;
+}
+
+static bool round_up(size_t bytes, size_t unit, size_t *out)
+{
+        if (ckd_add(out, bytes, unit - 1))
+                return false;
+        *out &= ~(unit - 1);
+        return true;
+}
+
+void arena_init(arena *a, size_t cap)
+{
+        *a = (arena){.cap = cap};
+}
+
+static arena_chunk *chunk_add(arena *a, size_t need)
+{
+        size_t size = a->newest == nullptr ? FIRST_CHUNK : a->newest->size * 2;
+        if (size > LARGEST_GROWTH)
+                size = LARGEST_GROWTH;
+        if (size < need && !round_up(need, PAGE, &size))
+                return nullptr;
+        size_t total;
+        if (ckd_add(&total, a->mapped, size) || total > a->cap)
+                return nullptr;
+        arena_chunk *c = map_pages(size);
+        if (c == nullptr)
+                return nullptr;
+        c->older = a->newest;
+        c->size = size;
+        c->used = sizeof(arena_chunk);
+        a->newest = c;
+        a->mapped = total;
+        return c;
+}
+
+void *arena_alloc(arena *a, size_t bytes)
+{
+        size_t rounded, need;
+        if (!round_up(bytes, ALIGN, &rounded) || ckd_add(&need, rounded, sizeof(arena_chunk)))
+                return nullptr;
+        arena_chunk *c = a->newest;
+        if (c == nullptr || rounded > c->size - c->used) {
+                c = chunk_add(a, need);
+                if (c == nullptr)
+                        return nullptr;
+        }
+        assert(c->used + rounded <= c->size);
+        void *p = (uint8_t *)c + c->used;
+        c->used += rounded;
+        return p;
+}
+
+view arena_copy(arena *a, view v)
+{
+        if (v.len == 0)
+                return (view){};
+        uint8_t *p = arena_alloc(a, v.len);
+        if (p == nullptr)
+                return (view){};
+        memcpy(p, v.data, v.len);
+        return (view){p, v.len};
+}
+
+void arena_end(arena *a)
+{
+        while (a->newest != nullptr) {
+                arena_chunk *c = a->newest;
+                a->newest = c->older;
+                size_t size = c->size;
+                wipe(c, c->used);
+                munmap(c, size);
+        }
+        a->mapped = 0;
+}
+
+void region_init(region *r, size_t cap)
+{
+        *r = (region){.cap = cap};
+}
+
+err region_reserve(region *r, size_t more)
+{
+        assert(r->len <= r->mapped);
+        size_t need, size;
+        if (ckd_add(&need, r->len, more) || need > r->cap || !round_up(need, PAGE, &size))
+                return FAIL(NO_ROOM);
+        if (size <= r->mapped)
+                return OK;
+        if (r->bytes == nullptr) {
+                r->bytes = map_pages(size);
+                if (r->bytes == nullptr)
+                        return FAIL(NO_ROOM);
+                r->mapped = size;
+                return OK;
+        }
+        /* Doubling keeps appends linear; pages not yet touched cost nothing. */
+        if (size < r->mapped * 2)
+                size = r->mapped * 2;
+        void *moved = mremap(r->bytes, r->mapped, size, MREMAP_MAYMOVE);
+        if (moved == MAP_FAILED)
+                return FAIL(NO_ROOM);
+        r->bytes = moved;
+        r->mapped = size;
+        return OK;
+}
+
+err region_append(region *r, view v)
+{
+        if (v.len == 0)
+                return OK;
+        TRY(region_reserve(r, v.len));
+        memcpy(r->bytes + r->len, v.data, v.len);
+        r->len += v.len;
+        return OK;
+}
+
+void region_clear(region *r)
+{
+        if (r->bytes != nullptr)
+                wipe(r->bytes, r->len);
+        r->len = 0;
+}
+
+void region_end(region *r)
+{
+        if (r->bytes != nullptr) {
+                wipe(r->bytes, r->len);
+                munmap(r->bytes, r->mapped);
+        }
+        *r = (region){.cap = r->cap};
+}

@@ -1,0 +1,63 @@
+/* base/arena: all memory of one exchange; wiped and unmapped when it ends.
+ *
+ * Memory comes from the kernel in chunks of its own and goes back to it, so nothing of an exchange
+ * stays in an allocator's free lists. Nothing in an arena is freed singly. */
+#ifndef BASE_ARENA_H
+#define BASE_ARENA_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/result.h"
+#include "base/view.h"
+
+typedef struct arena_chunk arena_chunk;
+
+typedef struct arena {
+        arena_chunk *newest; /* chunk that serves the next allocation; null when empty */
+        size_t       mapped; /* bytes mapped from the kernel, all chunks and regions */
+        size_t       cap;    /* bytes: arena_alloc fails beyond it */
+} arena;
+
+/* in   cap  most bytes this arena may ever map */
+void arena_init(arena *a, size_t cap);
+
+/* Zeroed memory, aligned for any object; null when the cap or the kernel says no. `bytes` may be 0. */
+void *arena_alloc(arena *a, size_t bytes);
+
+/* A copy of v in the arena; an empty view when there is no room and v is not empty. */
+view arena_copy(arena *a, view v);
+
+/* Wipes what was handed out and unmaps everything. The arena is empty and usable afterwards. */
+void arena_end(arena *a);
+
+/* A buffer that grows in place of its own mapping (mremap, so growth leaves no copy behind).
+ * Counted in the arena's cap, wiped and unmapped by region_end or never: call it. */
+typedef struct region {
+        uint8_t *bytes;  /* null when nothing was reserved */
+        size_t   len;    /* bytes in use */
+        size_t   mapped; /* bytes mapped, whole pages */
+        size_t   cap;    /* most bytes it may hold */
+} region;
+
+void region_init(region *r, size_t cap);
+
+/* Makes room for `more` bytes behind len. err NO_ROOM; the content is unchanged then. */
+err region_reserve(region *r, size_t more);
+
+/* Appends a copy. err NO_ROOM */
+err region_append(region *r, view v);
+
+static inline view region_view(const region *r) { return (view){r->bytes, r->len}; }
+
+/* Wipes [0, len) and forgets it, but keeps the mapping for the next use. */
+void region_clear(region *r);
+
+/* Wipes and unmaps. The region is empty and usable afterwards. */
+void region_end(region *r);
+
+/* Wipes memory in a way no compiler removes. The test build WIPE=0 leaves it out, so that the canary
+ * test can show that it would find something. */
+void wipe(void *bytes, size_t len);
+
+#endif

@@ -1,0 +1,36 @@
+/* base/secret: libsodium's door for everything that is not sealing or signing. */
+#ifndef BASE_SECRET_H
+#define BASE_SECRET_H
+
+#include "base/result.h"
+#include "base/view.h"
+
+constexpr size_t SECRET_KEY_BYTES = 32;
+constexpr size_t SECRET_HASH_BYTES = 32;
+
+/* Once per process, before anything else here. err SYSTEM */
+err secret_setup(void);
+
+/* Random bytes from the kernel's generator. */
+void secret_random(uint8_t *out, size_t len);
+
+/* BLAKE2b-256 of `data`, keyed when key.len > 0 (16 to 64 bytes). */
+void secret_hash(uint8_t out[static SECRET_HASH_BYTES], view data, view key);
+
+/* SHA-256. */
+void secret_sha256(uint8_t out[static 32], view data);
+
+/* Constant time for equal lengths. */
+bool secret_equal(const uint8_t *a, const uint8_t *b, size_t len);
+
+/* Derives a sub-key. context has exactly 8 characters and names the purpose. */
+void secret_derive(uint8_t out[static SECRET_KEY_BYTES], uint64_t id, const char *context,
+                   const uint8_t master[static SECRET_KEY_BYTES]);
+
+/* SipHash-2-4 under a random key of this process: for hash tables that input may attack. */
+uint64_t secret_siphash(view data);
+
+/* Locks memory against swapping and leaves it out of dumps. err SYSTEM when the kernel refuses the lock */
+err secret_lock(void *bytes, size_t len);
+
+#endif

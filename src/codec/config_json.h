@@ -1,0 +1,57 @@
+/* codec/config_json: trees of files that operators write (configuration, policy, admin bodies). cJSON's only door.
+ *
+ * The text passes codec/json_scan first; every node knows its place, so that a complaint names line and column. */
+#ifndef CODEC_CONFIG_JSON_H
+#define CODEC_CONFIG_JSON_H
+
+#include "base/result.h"
+#include "base/view.h"
+
+typedef struct config_doc  config_doc;
+typedef struct config_node config_node;
+
+/* What is wrong, for an operator: never holds a value from the file, only key names and closed vocabulary. */
+typedef struct config_fault {
+        char     code[32];     /* stable word: BAD_JSON UNKNOWN_KEY WRONG_TYPE OUT_OF_RANGE ... */
+        char     pointer[256]; /* JSON pointer of the node */
+        char     text[320];    /* one sentence, with the nearest known word where one is near */
+        unsigned line, column; /* 1-based, of the node or the fault; column counts bytes */
+} config_fault;
+
+/* Parses. The document owns its nodes; free it with config_free.
+ * err BAD_CONFIG with *fault filled; NO_ROOM */
+err  config_parse(view text, config_doc **out, config_fault *fault);
+void config_free(config_doc *doc);
+
+typedef enum config_kind : uint8_t { CONFIG_OBJECT, CONFIG_ARRAY, CONFIG_TEXT, CONFIG_NUMBER, CONFIG_BOOL, CONFIG_NULL } config_kind;
+
+const config_node *config_root(const config_doc *doc);
+config_kind        config_kind_of(const config_node *n);
+/* The member of an object; null when absent or when n is null or no object. */
+const config_node *config_get(const config_node *n, const char *key);
+/* First child and next sibling, for arrays and objects. */
+const config_node *config_first(const config_node *n);
+const config_node *config_next(const config_node *n);
+/* Key of an object's member. */
+view config_key(const config_node *n);
+size_t config_count(const config_node *n);
+
+/* Fills *fault with place of n (n may be a node of any kind) and returns err BAD_CONFIG. `nearest` may be null; it
+ * is a word from a closed vocabulary and is shown as "did you mean". */
+err config_fail(const config_doc *doc, const config_node *n, const char *code, const char *text, const char *nearest,
+                config_fault *fault);
+
+/* Every key of the object must be in `known` (null-terminated list) or be "note"; err BAD_CONFIG UNKNOWN_KEY names
+ * the nearest. */
+err config_keys(const config_doc *doc, const config_node *object, const char *const known[], config_fault *fault);
+
+/* Typed access with a complaint. A null n is MISSING_KEY at `parent`, naming `key`. */
+err config_text(const config_doc *doc, const config_node *parent, const char *key, view *out, config_fault *fault);
+err config_u64(const config_doc *doc, const config_node *parent, const char *key, uint64_t min, uint64_t max,
+               uint64_t *out, config_fault *fault);
+err config_bool(const config_doc *doc, const config_node *parent, const char *key, bool *out, config_fault *fault);
+
+/* The nearest word of a null-terminated list within edit distance 2; null when none. */
+const char *config_nearest(view word, const char *const known[]);
+
+#endif

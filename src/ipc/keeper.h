@@ -1,0 +1,83 @@
+/* ipc/keeper: what the admin role passes to the keeper and back, one message a request over a SOCK_SEQPACKET pair. */
+#ifndef IPC_KEEPER_H
+#define IPC_KEEPER_H
+
+#include <stdint.h>
+
+#include "base/limit.h"
+
+/* Secrets are sealed (crypto_box_seal) by lethectl to the keeper's key of this start, which STATUS tells: the admin
+ * role passes them on and cannot read them. */
+typedef enum keeper_op : uint32_t {
+        KEEPER_STATUS = 1, /* -> keeper_status */
+        KEEPER_UNLOCK,     /* keeper_unlock -> nothing */
+        KEEPER_PUT,        /* sealed keeper_credential -> nothing */
+        KEEPER_REMOVE,     /* name -> nothing */
+        KEEPER_LIST,       /* -> keeper_listed[] */
+        KEEPER_KEY_HASH,   /* sealed: id 8, secret 43 -> 32 bytes */
+        KEEPER_EXPORT_NOW, /* -> u64 sequence */
+        KEEPER_EXPORT_GET, /* keeper_export_get -> keeper_export_part */
+} keeper_op;
+
+constexpr size_t KEEPER_BYTES = 32 * 1024; /* payload of one message */
+
+typedef struct keeper_message {
+        uint32_t op;
+        uint32_t code; /* answers: err_code */
+        uint32_t len;  /* bytes of payload in use */
+        uint32_t reserved;
+        uint8_t  bytes[KEEPER_BYTES];
+} keeper_message;
+/* On the wire only the first 16 + len bytes are sent. */
+
+typedef struct keeper_slot {
+        uint32_t kind; /* slot_kind */
+        uint32_t index;
+        uint64_t ops, mem_bytes;
+        uint8_t  salt[16];
+} keeper_slot;
+
+typedef struct keeper_status {
+        uint32_t    open; /* 1: unsealed */
+        uint32_t    credentials;
+        uint64_t    state_generation;
+        uint64_t    next_export;
+        uint8_t     seal_key[32]; /* X25519, of this start */
+        uint8_t     export_key[32];
+        uint8_t     export_key_number[8];
+        keeper_slot slots[8];
+} keeper_status;
+
+typedef struct keeper_unlock {
+        uint32_t slot;
+        uint32_t reserved;
+        uint8_t  sealed[32 + 48]; /* the wrapping key, derived by lethectl */
+} keeper_unlock;
+
+typedef struct keeper_credential {
+        char     name[LIMIT_NAME_BYTES];
+        char     host[LIMIT_HOST_BYTES];
+        uint32_t len;
+        uint8_t  secret[LIMIT_CREDENTIAL_BYTES];
+} keeper_credential;
+
+typedef struct keeper_listed {
+        char    name[LIMIT_NAME_BYTES];
+        char    host[LIMIT_HOST_BYTES];
+        uint8_t fingerprint[8]; /* of BLAKE2b of the secret: tells two keys apart, tells nothing of either */
+} keeper_listed;
+
+typedef struct keeper_export_get {
+        uint64_t sequence; /* 0: the newest */
+        uint32_t signature; /* 1: the signature file, 0: the export */
+        uint32_t offset;
+} keeper_export_get;
+
+typedef struct keeper_export_part {
+        uint64_t sequence;
+        uint32_t total; /* bytes of the whole file */
+        uint32_t len;   /* bytes here */
+        uint8_t  bytes[KEEPER_BYTES - 16];
+} keeper_export_part;
+
+#endif

@@ -1,0 +1,73 @@
+/* ipc/wire: what roles say to each other, over SOCK_SEQPACKET pairs that the supervisor makes.
+ *
+ * Control channel: every role's descriptor 3, to the supervisor. A role starts with nothing else: descriptors come as
+ * grants, files as answers to WIRE_OPEN. Messages are fixed structs of native byte order between processes of one
+ * build; a message of another size ends the channel. */
+#ifndef IPC_WIRE_H
+#define IPC_WIRE_H
+
+#include <stdint.h>
+
+#include "base/limit.h"
+#include "base/result.h"
+#include "base/view.h"
+#include "codec/config_json.h"
+
+constexpr int WIRE_CONTROL_FD = 3;
+
+typedef enum role_id : uint8_t { ROLE_KEEPER, ROLE_RESOLVER, ROLE_ADMIN, ROLE_RELAY, ROLE_SUPERVISOR, ROLE_COUNT } role_id;
+
+typedef enum wire_type : uint16_t {
+        /* role to supervisor */
+        WIRE_OPEN = 1,  /* name: a path below the configuration folder; answered by WIRE_FILE */
+        WIRE_READY,     /* sandbox closed, serving */
+        WIRE_REFUSED,   /* fault: why this role cannot start; it exits with EXIT_REFUSED after it */
+        WIRE_DRAINED,   /* relay: last exchange ended */
+        WIRE_RELOAD,    /* admin: start a new generation; answered by WIRE_RELOADED */
+        WIRE_RING_DONE, /* keeper: ring `slot` of a dead relay is read to its end and retired */
+        /* supervisor to role */
+        WIRE_FILE = 32, /* answer to WIRE_OPEN: descriptor, or none and `number` = errno */
+        WIRE_GRANT,     /* descriptor; what = grant_id; slot and number as the grant says */
+        WIRE_START,     /* all grants are there: open files, close the sandbox, say READY */
+        WIRE_DRAIN,     /* relay: stop accepting, end with the last exchange; number = drain_ms or 0 for the setting */
+        WIRE_STOP,      /* end cleanly: the keeper writes the final export first */
+        WIRE_RELOADED,  /* admin: number = 1 done, 0 refused with fault */
+        WIRE_RING_DEAD, /* keeper: the relay of ring `slot` has died */
+        WIRE_GENERATION, /* keeper: names of generation `number`: descriptor = lethe.json */
+} wire_type;
+
+typedef enum grant_id : uint16_t {
+        GRANT_LISTEN = 1, /* listening socket */
+        GRANT_BOARD,      /* base/board memfd */
+        GRANT_LEASE,      /* vault/lease, secret memory */
+        GRANT_RING,       /* usage/record memfd; slot = column of the board; number = generation */
+        GRANT_RING_WAKE,  /* eventfd: relays add to it, the keeper waits on it */
+        GRANT_RESOLVER,   /* pair between a relay and the resolver (sent to both; may be renewed at any time) */
+        GRANT_KEEPER,     /* pair between admin and keeper (sent to both; may be renewed at any time) */
+        GRANT_LEDGER,     /* keeper: ledger memfd */
+        GRANT_VAULT_KEY,  /* keeper: 4 KiB of secret memory for the vault key; survives the keeper */
+        GRANT_STATE,      /* keeper: the state file, read-write; resolver: none */
+        GRANT_RESOLV_CONF, /* resolver: the system's resolv.conf, read-only */
+        GRANT_KEY_FILE,   /* keeper: the key file, when the box opens its vault by one */
+} grant_id;
+
+typedef struct wire_message {
+        uint16_t     type, what;
+        uint32_t     slot;
+        uint64_t     number;
+        char         name[LIMIT_NAME_BYTES * 4];
+        config_fault fault;
+} wire_message;
+
+/* Sends one message with an optional descriptor (-1: none; it stays open here). Blocks only if the channel does.
+ * err GONE, SYSTEM */
+err wire_send(int channel, const wire_message *m, int fd);
+
+/* Receives one; *fd is -1 or a descriptor that the caller owns (close-on-exec). err GONE, AGAIN, SYSTEM */
+err wire_receive(int channel, wire_message *m, int *fd);
+
+/* Role side, before the sandbox: the descriptor of a file below the configuration folder, read-only.
+ * err SYSTEM with errno; other messages that arrive meanwhile are not expected and are err BAD_FILE */
+err wire_open(int channel, const char *name, int *fd);
+
+#endif

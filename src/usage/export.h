@@ -1,0 +1,34 @@
+/* usage/export: a signed usage summary: canonical JSON (RFC 8785) plus one LF, format relay-usage/1.
+ * What an export contains is decided in export.c and nowhere else. */
+#ifndef USAGE_EXPORT_H
+#define USAGE_EXPORT_H
+
+#include "base/emit.h"
+#include "base/result.h"
+#include "usage/ledger.h"
+
+/* Facts that are not counters. */
+typedef struct export_facts {
+        const char *kind;        /* "open" "period" "final" */
+        uint64_t    sequence;    /* of this export, from 1 */
+        uint8_t     previous[32]; /* SHA-256 of export sequence - 1; zeros for the first */
+        uint8_t     key_number[8];
+        uint8_t     public_key[32];
+        uint64_t    boot_count;
+        uint8_t     boot_id[8];
+        uint64_t    boot_started_s;
+        bool        previous_clean;
+        uint64_t    start_s, end_s, monotonic_ms;
+        uint8_t     policy_digest[32];
+        uint8_t     config_digest[32];
+        const char *version; /* of the software */
+        const char *commit;
+} export_facts;
+
+/* Bytes that export_write may need for this ledger. */
+size_t export_room(const ledger *l);
+
+/* Writes the export with its final LF. err NO_ROOM */
+err export_write(const export_facts *f, const ledger *l, emit *out);
+
+#endif
