@@ -1,5 +1,4 @@
 # Compiler and linker flags. Warnings are errors.
-CC ?= gcc
 ifeq ($(origin CC),default)
 CC := gcc
 endif
@@ -13,7 +12,29 @@ HARD := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-c
         -fcf-protection=full -fstrict-flex-arrays=3 -ftrivial-auto-var-init=zero \
         -fzero-call-used-regs=used-gpr -fno-delete-null-pointer-checks -fno-strict-overflow \
         -fno-common -fvisibility=hidden -fPIE
-BASE_CFLAGS := -std=c23 -D_GNU_SOURCE -O2 -g -iquote src -I/usr/local/include $(WARN) -ffile-prefix-map=$(CURDIR)=.
-LDFLAGS_PRODUCT := -static-pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,separate-code \
-        -Wl,--gc-sections -Wl,--wrap=free -Wl,--wrap=realloc
+COMMON := -std=c23 -D_GNU_SOURCE -g -iquote src -iquote build/gen -I/usr/local/include -ffile-prefix-map=$(CURDIR)=.
+BASE_CFLAGS := $(COMMON) -O2 $(WARN)
+STATIC := -static-pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,separate-code -Wl,--gc-sections
+# The allocator's doors, so that whatever frees leaves nothing behind: src/base/wiping_free.c.
+WIPING := -Wl,--wrap=free -Wl,--wrap=realloc
+LDFLAGS_PRODUCT := $(STATIC) $(WIPING)
 LIBS := -L/usr/local/lib -lmbedtls -lmbedx509 -lmbedcrypto -lsodium -luv -lllhttp -lcjson -lcares -lseccomp -lm
+
+# One line per configuration. Only `release` is the product.
+#   release  hardened, sandboxed, wiping
+#   nowipe   the same without wiping: the canary test must find something in it, or it proves nothing
+#   san      AddressSanitizer and UndefinedBehaviorSanitizer, which need calls the sandbox forbids
+#   fuzz     the same by clang, for libFuzzer
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+CFLAGS_release := $(BASE_CFLAGS) $(HARD)
+CFLAGS_nowipe  := $(CFLAGS_release) -DLETHE_NO_WIPE
+CFLAGS_san     := $(COMMON) -O1 $(WARN) -fPIE $(SANITIZE) -DLETHE_NO_SANDBOX
+CFLAGS_fuzz    := $(COMMON) -O1 -Wno-c23-extensions -fPIE $(SANITIZE) -fsanitize=fuzzer-no-link -DLETHE_NO_SANDBOX
+LDFLAGS_release := $(LDFLAGS_PRODUCT)
+LDFLAGS_nowipe  := $(STATIC)
+LDFLAGS_san     := -pie $(SANITIZE)
+LDFLAGS_fuzz    := -pie $(SANITIZE) -fsanitize=fuzzer
+CC_release := $(CC)
+CC_nowipe  := $(CC)
+CC_san     := $(CC)
+CC_fuzz    := clang

@@ -1,0 +1,23 @@
+#!/bin/sh
+# Includes of src/ point down the levels of scripts/layers.txt or stay in their folder, and name folder/file.h.
+set -eu
+cd "$(dirname "$0")/.."
+find src -name '*.[ch]' -o -name '*.def' | LC_ALL=C sort | xargs awk '
+        FILENAME == "scripts/layers.txt" {
+                if ($1 !~ /^#/) level[$2] = $1 + 0
+                next
+        }
+        /^#include "/ {
+                split(FILENAME, at, "/")
+                split($2, name, "\"")
+                if (name[2] == "build_info.h") next
+                if (split(name[2], to, "/") != 2) why = "does not name folder/file.h"
+                else if (to[1] == at[2]) next
+                else if (!(to[1] in level)) why = "is of no folder that scripts/layers.txt names"
+                else if (!(at[2] in level)) why = "is included by a folder that scripts/layers.txt does not name"
+                else if (level[to[1]] >= level[at[2]]) why = "points up or sideways"
+                else next
+                printf "%s:%d: %s %s\n", FILENAME, FNR, name[2], why
+                bad = 1
+        }
+        END { exit bad }' scripts/layers.txt
