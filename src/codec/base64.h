@@ -8,7 +8,8 @@
 void base64_write(emit *out, view bytes);
 void base64url_write(emit *out, view bytes);
 
-/* Strict: no white space, canonical padding and trailing bits. False when it is not that. */
+/* Strict: no white space, canonical padding and trailing bits. False when it is not that; nothing is added then.
+ * Room is `out`'s own affair, as with every emit. */
 bool base64_read(view text, emit *out);
 bool base64url_read(view text, emit *out);
 

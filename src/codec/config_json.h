@@ -12,18 +12,26 @@ typedef struct config_node config_node;
 
 /* What is wrong, for an operator: never holds a value from the file, only key names and closed vocabulary. */
 typedef struct config_fault {
-        char     code[32];     /* stable word: BAD_JSON UNKNOWN_KEY WRONG_TYPE OUT_OF_RANGE ... */
+        char     code[32];     /* stable word: BAD_JSON NOT_UTF8 TOO_LARGE TOO_DEEP DUPLICATE_KEY UNKNOWN_KEY
+                                  MISSING_KEY WRONG_TYPE OUT_OF_RANGE, and what the reader of the tree adds */
         char     pointer[256]; /* JSON pointer of the node */
         char     text[320];    /* one sentence, with the nearest known word where one is near */
         unsigned line, column; /* 1-based, of the node or the fault; column counts bytes */
 } config_fault;
 
-/* Parses. The document owns its nodes; free it with config_free.
+/* Parses. The document owns its nodes and borrows nothing of the text; free it with config_free.
  * err BAD_CONFIG with *fault filled; NO_ROOM */
 err  config_parse(view text, config_doc **out, config_fault *fault);
 void config_free(config_doc *doc);
 
-typedef enum config_kind : uint8_t { CONFIG_OBJECT, CONFIG_ARRAY, CONFIG_TEXT, CONFIG_NUMBER, CONFIG_BOOL, CONFIG_NULL } config_kind;
+typedef enum config_kind : uint8_t {
+        CONFIG_OBJECT,
+        CONFIG_ARRAY,
+        CONFIG_TEXT,
+        CONFIG_NUMBER,
+        CONFIG_BOOL,
+        CONFIG_NULL
+} config_kind;
 
 const config_node *config_root(const config_doc *doc);
 config_kind        config_kind_of(const config_node *n);
@@ -45,11 +53,18 @@ err config_fail(const config_doc *doc, const config_node *n, const char *code, c
  * the nearest. */
 err config_keys(const config_doc *doc, const config_node *object, const char *const known[], config_fault *fault);
 
-/* Typed access with a complaint. A null n is MISSING_KEY at `parent`, naming `key`. */
+/* Typed access with a complaint: an absent member is MISSING_KEY at `parent`, naming `key`; one of another kind is
+ * WRONG_TYPE at the member; a number that is not whole or out of [min, max] is OUT_OF_RANGE. A null parent is the root.
+ * Texts are borrowed from the document. For optional members ask config_get first. */
 err config_text(const config_doc *doc, const config_node *parent, const char *key, view *out, config_fault *fault);
 err config_u64(const config_doc *doc, const config_node *parent, const char *key, uint64_t min, uint64_t max,
                uint64_t *out, config_fault *fault);
 err config_bool(const config_doc *doc, const config_node *parent, const char *key, bool *out, config_fault *fault);
+
+/* As those, for members of any kind, and for elements of arrays. */
+err config_member(const config_node *parent, const char *key, config_kind kind, const config_node **out,
+                  config_fault *fault);
+err config_text_of(const config_node *n, view *out, config_fault *fault);
 
 /* The nearest word of a null-terminated list within edit distance 2; null when none. */
 const char *config_nearest(view word, const char *const known[]);

@@ -20,23 +20,25 @@ typedef struct edits {
 
 void edits_init(edits *e, arena *arena);
 
-/* Adds one behind all others. err NO_ROOM; asserts the order. */
+/* Adds one behind all others; it may begin where the last one ends. err NO_ROOM; asserts the order. */
 err edits_add(edits *e, size_t start, size_t end, view text);
 
-/* Adds one wherever it belongs; for the few that come late. err NO_ROOM */
+/* Adds one wherever it belongs, behind those that begin at the same place; for the few that come late.
+ * err NO_ROOM; asserts that it overlaps none. */
 err edits_insert(edits *e, size_t start, size_t end, view text);
 
-/* Replaces the text of the edit that starts at `start`. The edit must exist. */
+/* Replaces the text of the first edit that starts at `start`. The edit must exist. */
 void edits_change(edits *e, size_t start, view text);
 
 /* Bytes of the edited document. */
 size_t edits_length(const edits *e, size_t doc_len);
 
-/* Walks the edited document in pieces. */
+/* Walks the edited document in pieces. All zero is its beginning; any number of cursors may walk one list. What lies
+ * before a cursor must not be edited any more. */
 typedef struct edit_cursor {
         size_t next;   /* index of the next edit */
         size_t at;     /* offset in the original */
-        size_t in_text; /* 1 when the text of edit `next` is due */
+        size_t in_text; /* 0: in the original; else 1 + bytes already given of the text of edit `next` */
 } edit_cursor;
 
 /* The next piece, never empty, at most `most` bytes; false at the end. Pieces are borrowed from doc or list. */

@@ -40,7 +40,7 @@ typedef enum http1_event : uint8_t {
 } http1_event;
 
 typedef struct http1 {
-        http1_head *head;      /* of the running message, in its arena; null before http1_begin */
+        http1_head *head;      /* of the running message, in its arena; null before its first byte */
         uint64_t    opaque[48]; /* llhttp's parser and our counters */
 } http1;
 
@@ -56,26 +56,31 @@ typedef struct http1_setup {
         uint64_t body_limit;
 } http1_setup;
 
-/* Starts a message. The head is kept in `arena`. `setup` must live as long as the parser. The parser may be begun
- * again after HTTP1_DONE (requests: only when head->keep_alive). */
-err http1_begin(http1 *p, const http1_setup *setup, arena *arena);
+/* Starts a message. The head is kept in `memory`, which is not touched before the first byte: an idle connection costs
+ * nothing. `setup` and `memory` must live as long as the message. The parser may be begun again after HTTP1_DONE
+ * (requests: only when head->keep_alive).
+ * err  none today: room is asked for, and may be refused, with the first byte */
+err http1_begin(http1 *p, const http1_setup *setup, arena *memory);
 
 /* Feeds bytes. The result is the same for every way the input is cut.
  *
- * out  used   bytes taken; less than in.len only with HTTP1_HEAD and HTTP1_DONE
+ * out  used   bytes taken; less than in.len only with HTTP1_HEAD, HTTP1_DONE and an error, and with an error of no
+ *             meaning but for a BAD_METHOD that keeps the connection: the next message begins there
+ * next after HTTP1_HEAD feed what is left, even when that is nothing: a message without a body is done by that call
  * err  requests: BAD_HTTP NO_LENGTH TOO_LARGE URI_TOO_LONG HEAD_TOO_LARGE ENCODED_BODY EXPECTATION BAD_METHOD
  *      NOT_IMPLEMENTED BAD_VERSION; GONE = close without an answer (HTTP/2 preface). All of them: answer with the
- *      row's status and close; never feed again.
- *      responses: UPSTREAM_BROKEN; close.
+ *      row's status and close. Feeding again gives the same error.
+ *      responses: UPSTREAM_BROKEN; close. Both: NO_ROOM when the arena is full.
  *      BAD_METHOD with head set and keep_alive true may be answered without closing. */
 err http1_feed(http1 *p, view in, size_t *used, http1_event *event);
 
 /* The peer closed. `clean`: by close_notify.
- * err  OK and *done when an until_close body ended cleanly; requests: GONE when nothing had begun, else BAD_HTTP;
- *      responses: UPSTREAM_CUT */
+ *
+ * out  done  the message is complete: an until_close body that ended cleanly, or nothing was left to come
+ * err  requests: GONE when nothing had begun, else BAD_HTTP; responses: UPSTREAM_CUT */
 err http1_eof(http1 *p, bool clean, bool *done);
 
-/* True when at least one byte of the message was fed. */
+/* True when at least one byte of the message was fed; the one empty line that may stand before it does not count. */
 bool http1_begun(const http1 *p);
 
 /* The value of a field; empty view when absent. name in lower case. */

@@ -2,7 +2,9 @@
  *
  * Accepts RFC 8259 in UTF-8 and refuses what would let policy and vendor read two different documents: duplicate
  * keys (compared decoded, at every depth), case variants of a key the path table knows, NUL, lone surrogates, raw
- * controls, invalid UTF-8, a BOM, anything after the document, and what exceeds the limits of base/limit.def. */
+ * controls, invalid UTF-8, a BOM, anything after the document, and what exceeds the limits of base/limit.def.
+ *
+ * src RFC 8259; RFC 7493 section 2 (I-JSON) */
 #ifndef CODEC_JSON_SCAN_H
 #define CODEC_JSON_SCAN_H
 
@@ -31,7 +33,8 @@ typedef struct json_token {
 } json_token;
 
 /* A place in a document: "messages[].content[].text". "[]" is any element, "*" any key, "**" as the last
- * step everything below. Ids are 1 or more and free to repeat. */
+ * step everything below ("a.**" is not a itself). A row that names a place wins over "*", and "*" over "**"; "" is
+ * the document itself. Names are ASCII without '.' and '['. Ids are 1 or more and free to repeat. */
 typedef struct json_path_row {
         const char *path;
         uint16_t    id;
@@ -48,11 +51,15 @@ typedef struct json_scan json_scan;
  * `arena`. Null when the arena is full. */
 json_scan *json_scan_begin(view doc, const json_paths *paths, arena *arena);
 
+/* Begins another document with the same table and scratch memory: no allocation, whatever came before. */
+void json_scan_again(json_scan *s, view doc);
+
 /* The document was moved (its bytes are the same). */
 void json_scan_rebase(json_scan *s, const uint8_t *doc);
 
-/* The next token, working through at most *budget bytes, which it counts down.
- * err BAD_JSON DUPLICATE_KEY TOO_DEEP BAD_UTF8 NO_ROOM; sticky */
+/* The next token, working through at most *budget bytes, which it counts down; a number, word or escape is not cut
+ * and may exceed it by its length. The tokens are the same for every budget, JSON_YIELD left out.
+ * err BAD_JSON DUPLICATE_KEY TOO_DEEP BAD_UTF8 JSON_LIMIT NO_ROOM; sticky */
 err json_scan_next(json_scan *s, size_t *budget, json_token *out);
 
 /* Byte offset where the scanner stands: of the fault after an error. */
