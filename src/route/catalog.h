@@ -1,7 +1,7 @@
 /* route/catalog: the configuration, compiled: who may call, what they may ask for, where it goes.
  *
- * One file, lethe.json (config/1). Indices are positions in the file and travel in usage records together with the
- * generation, so every role compiles the same file to the same numbers. */
+ * One file, lethe.json (config/1); route/README.md lists its keys. Indices are positions in the file and travel in
+ * usage records together with the generation, so every role compiles the same file to the same numbers. */
 #ifndef ROUTE_CATALOG_H
 #define ROUTE_CATALOG_H
 
@@ -9,17 +9,7 @@
 #include "base/result.h"
 #include "base/view.h"
 #include "codec/config_json.h"
-
-typedef struct catalog_cidr {
-        uint8_t family; /* 4 or 6 */
-        uint8_t bits;
-        uint8_t net[16];
-} catalog_cidr;
-
-typedef struct catalog_address {
-        uint8_t family; /* 4 or 6 */
-        uint8_t bytes[16];
-} catalog_address;
+#include "route/address.h"
 
 typedef struct catalog_key {
         char     id[9];      /* 8 characters, clear */
@@ -27,7 +17,7 @@ typedef struct catalog_key {
         uint16_t project;
         uint64_t expires_s;  /* UTC seconds; UINT64_MAX: never */
         bool     any_model;
-        uint32_t models[LIMIT_MODELS / 32]; /* bit per alias */
+        uint32_t models[LIMIT_MODELS / 32]; /* bit per alias; none when any_model */
 } catalog_key;
 
 typedef struct catalog_upstream {
@@ -84,11 +74,16 @@ typedef struct catalog {
         catalog_model    models[LIMIT_MODELS];
         catalog_admin    admins[8];
         catalog_settings settings;
+        uint16_t         keys_by_id[LIMIT_KEYS];       /* sorted, for the look-ups */
+        uint16_t         models_by_name[LIMIT_MODELS];
 } catalog;
 
 /* Compiles. `out` is large: the caller allocates it with calloc or mmap.
- * err BAD_CONFIG with *fault */
+ * err BAD_CONFIG with *fault, and *out is of no use then; NO_ROOM */
 err catalog_compile(view text, catalog *out, config_fault *fault);
+
+/* The key may use the alias. */
+bool catalog_key_allows(const catalog_key *k, size_t model);
 
 /* Look-ups; -1 when there is none. */
 int catalog_find_key(const catalog *c, view id);
