@@ -9,10 +9,16 @@
 #include "base/result.h"
 #include "base/view.h"
 
-constexpr size_t CLIENT_KEY_BYTES = 4 + 8 + 1 + 43 + 1 + 6;
+constexpr size_t CLIENT_KEY_ID_BYTES = 8;
+constexpr size_t CLIENT_KEY_SECRET_BYTES = 43; /* base64url of 32 bytes */
+constexpr size_t CLIENT_KEY_CHECK_BYTES = 6;
+constexpr size_t CLIENT_KEY_BYTES = 4 + CLIENT_KEY_ID_BYTES + 1 + CLIENT_KEY_SECRET_BYTES + 1 + CLIENT_KEY_CHECK_BYTES;
 
-/* Makes a new key: its text (wipe it after showing it once), id and stored hash. */
+/* Makes a new key: its text (CLIENT_KEY_BYTES; there must be room; wipe it after showing it once), id, stored hash. */
 void client_key_make(const uint8_t pepper[static 32], emit *text, char id[static 9], uint8_t hash[static 32]);
+
+/* The text and id alone, for who has no pepper: the hash comes from the keeper then. */
+void client_key_text(emit *text, char id[static 9]);
 
 /* Splits a presented key. err NO_KEY when form or check sum are wrong */
 err client_key_parse(view text, view *id, view *secret);

@@ -10,23 +10,35 @@
 #include "base/view.h"
 
 constexpr size_t CONTAINER_SLOT_BYTES = 4 * 1024 * 1024;
+constexpr size_t CONTAINER_HEADER_BYTES = 8 * 1024;
+/* The payload grows in steps, so that its length does not tell how many keys it holds. */
+constexpr size_t CONTAINER_STEP_BYTES = 64 * 1024;
+constexpr size_t CONTAINER_TAG_BYTES = 16;
+constexpr size_t CONTAINER_PAYLOAD_MAX = (CONTAINER_SLOT_BYTES - CONTAINER_HEADER_BYTES - CONTAINER_TAG_BYTES)
+                                         / CONTAINER_STEP_BYTES * CONTAINER_STEP_BYTES;
 
 /* The closed list; SECURITY.md names every one of them. */
 typedef enum record_type : uint16_t {
-        RECORD_IDENTITY = 1, /* fixed: signing seed 32, pepper 32, pseudonym key 32 */
+        RECORD_IDENTITY = 1,   /* fixed: signing seed 32, pepper 32, pseudonym key 32 */
         RECORD_CREDENTIAL = 2, /* name, host, secret */
-        RECORD_EXPORT = 3,   /* sequence, canonical bytes, signature file */
-        RECORD_CHAIN = 4,    /* next sequence, previous digest, boot count, clean flag */
+        RECORD_EXPORT = 3,     /* sequence, canonical bytes, signature file */
+        RECORD_CHAIN = 4,      /* next sequence, previous digest, boot count, clean flag */
 } record_type;
 
 typedef enum slot_kind : uint16_t { SLOT_EMPTY = 0, SLOT_PASSPHRASE = 1, SLOT_KEY_FILE = 2 } slot_kind;
+
+constexpr uint64_t ARGON_OPS_MAX = 8;
+constexpr uint64_t ARGON_MEM_MIN = 8 * 1024 * 1024;
+constexpr uint64_t ARGON_MEM_MAX = 1024 * 1024 * 1024;
+constexpr size_t   PASSPHRASE_MAX = 1024;
+constexpr size_t   KEY_FILE_BYTES = 32; /* raw random bytes, nothing else */
 
 /* How the vault key is wrapped; what a client needs to derive the wrapping key itself. Public. */
 typedef struct key_slot {
         slot_kind kind;
         uint8_t   salt[16];
-        uint64_t  ops;       /* Argon2id, 1 to 8 */
-        uint64_t  mem_bytes; /* Argon2id, 8 MiB to 1 GiB */
+        uint64_t  ops;       /* Argon2id, 1 to ARGON_OPS_MAX; 0 for a key file */
+        uint64_t  mem_bytes; /* Argon2id, ARGON_MEM_MIN to ARGON_MEM_MAX; 0 for a key file */
         uint8_t   nonce[24];
         uint8_t   wrapped[48]; /* XChaCha20-Poly1305 of the 32-byte vault key */
 } key_slot;
@@ -38,40 +50,72 @@ typedef struct container_info {
         uint8_t  device[16];
         uint64_t created_s;
         key_slot slots[KEY_SLOTS];
-        unsigned good_slots;  /* 1 or 2: how many of the two copies have a sound header */
+        unsigned active;     /* 0 or 1: which of the two copies this is */
+        unsigned good_slots; /* 1 or 2: how many of the two copies have a sound header */
+        bool     fell_back;  /* container_read: the newer copy's payload was damaged, this is the older */
 } container_info;
 
+/* What opens a new container. ops and mem_bytes are for passphrases; ignored for key files. */
+typedef struct container_opener {
+        slot_kind kind;
+        view      secret; /* 1 to PASSPHRASE_MAX bytes, or KEY_FILE_BYTES */
+        uint64_t  ops, mem_bytes;
+} container_opener;
+
 /* All functions work on an open descriptor (read-write where they write) and report through err:
- * BAD_FILE  cut, damaged, or of another format
+ * BAD_FILE  cut, damaged, or of another or a newer format
  * BAD_CREDENTIAL  the key does not open it
  * ROLLED_BACK  older than `seen_generation`
  * SYSTEM  read, write or sync failed (errno is set) */
 
+/* Takes the file for this process, until the open description is closed. err AGAIN: another process has it; SYSTEM */
+err container_lock(int fd);
+
 /* Reads the newer sound header. No key needed. */
 err container_inspect(int fd, uint64_t seen_generation, container_info *out);
 
-/* The key that wraps: from a passphrase (slow, Argon2id) or from a key file's 32 bytes. */
+/* The key that wraps: from a passphrase (slow, Argon2id) or from a key file's 32 bytes.
+ * err BAD_CREDENTIAL: secret of a wrong length; OUT_OF_RANGE: the slot's numbers are not acceptable; NO_ROOM: Argon2id
+ * did not get its memory */
 err container_wrapping_key(const key_slot *slot, view secret, uint8_t out[static 32]);
 
 /* Unwraps the vault key. err BAD_CREDENTIAL */
 err container_unwrap(const key_slot *slot, const uint8_t wrapping[static 32], uint8_t vault_key[static 32]);
 
-/* A new container, generation 1, one key slot, fresh identity record. Overwrites both slots.
- * in  ops, mem_bytes  for passphrases; ignored for key files */
-err container_create(int fd, slot_kind kind, view secret, uint64_t ops, uint64_t mem_bytes, uint64_t now_s);
+/* A new container of generation 1 with one key slot, a fresh vault key and `payload`. Overwrites both copies. */
+err container_create(int fd, const container_opener *opener, uint64_t now_s, view payload);
 
-/* The records, decrypted. Payload memory is `region` (wipe it with region_end). Falls back to the older slot only when
- * the newer payload is damaged, and then says so by *fell_back. */
+/* The records, decrypted, without their padding. Payload memory is `payload`, initialised here (wipe it with
+ * region_end, also after an error). Falls back to the older copy only when the newer payload is damaged, and then says
+ * so by info->fell_back. */
 err container_read(int fd, const uint8_t vault_key[static 32], uint64_t seen_generation, container_info *info,
-                   region *payload, bool *fell_back);
+                   region *payload);
 
-/* Writes `payload` as the next generation into the older slot, syncs, reads back. *generation is updated. */
-err container_write(int fd, const uint8_t vault_key[static 32], const container_info *info, view payload,
-                    uint64_t *generation);
+/* Writes `payload` (at most CONTAINER_PAYLOAD_MAX) as the next generation into the copy that `info` is not, syncs,
+ * reads back. On success info names the new copy; after an error it is unchanged and the copy it names still stands. */
+err container_write(int fd, const uint8_t vault_key[static 32], container_info *info, view payload);
 
 /* Walks records: type, length, bytes. False at the end; a malformed payload was refused by container_read. */
 bool record_next(view payload, size_t *at, record_type *type, view *bytes);
 /* Appends one. err NO_ROOM */
 err record_append(region *payload, record_type type, view bytes);
+
+/* Below: pure parts, for tests and fuzzing. */
+
+/* Records of listed types back to back, then zeros to the end. *used is where the zeros begin. err BAD_FILE */
+err records_check(view payload, size_t *used);
+
+typedef struct slot_header {
+        container_info info; /* active, good_slots and fell_back are not stored */
+        uint64_t       payload_bytes; /* a multiple of CONTAINER_STEP_BYTES */
+        uint8_t        nonce[24];
+        uint8_t        key_check[16]; /* tells a wrong key from a damaged payload; made from the key by one-way steps */
+} slot_header;
+
+void slot_header_write(const slot_header *h, uint8_t out[static CONTAINER_HEADER_BYTES]);
+/* err BAD_FILE; *newer tells a sound header of a later format, which must never be overwritten */
+err slot_header_read(const uint8_t bytes[static CONTAINER_HEADER_BYTES], slot_header *h, bool *newer);
+/* Sets the check sum at a header's end to what its other bytes demand. */
+void slot_header_seal(uint8_t bytes[static CONTAINER_HEADER_BYTES]);
 
 #endif

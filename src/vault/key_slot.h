@@ -1,0 +1,11 @@
+/* vault/key_slot: what of a key slot only the container itself needs; the rest of key_slot.c is in container.h. */
+#ifndef VAULT_KEY_SLOT_H
+#define VAULT_KEY_SLOT_H
+
+#include "base/secret.h"
+#include "vault/container.h"
+
+/* Fills a slot that wraps the vault key for this opener. err as container_wrapping_key */
+err key_slot_wrap(key_slot *k, const container_opener *opener, const uint8_t vault_key[static 32]);
+
+#endif

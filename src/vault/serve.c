@@ -1,0 +1,179 @@
+#include "vault/serve.h"
+
+#include <assert.h>
+
+#include "base/arena.h"
+#include "base/secret.h"
+#include "vault/client_key.h"
+
+typedef err serve_fn(store *s, const seal_pair *pair, view in, emit *out);
+
+static void answer(emit *out, const void *bytes, size_t len) { emit_view(out, (view){bytes, len}); }
+
+static err serve_status(store *s, const seal_pair *pair, view in, emit *out)
+{
+        if (in.len != 0)
+                return FAIL(OUT_OF_RANGE);
+        keeper_status a = {.open = store_is_open(s), .state_generation = s->info.generation};
+        memcpy(a.seal_key, pair->public_key, sizeof a.seal_key);
+        memcpy(a.device, s->info.device, sizeof a.device);
+        static_assert(sizeof a.slots / sizeof a.slots[0] == KEY_SLOTS);
+        for (uint32_t i = 0; i < KEY_SLOTS; i++) {
+                const key_slot *k = &s->info.slots[i];
+                a.slots[i] = (keeper_slot){.kind = k->kind, .index = i, .ops = k->ops, .mem_bytes = k->mem_bytes};
+                memcpy(a.slots[i].salt, k->salt, sizeof a.slots[i].salt);
+        }
+        if (store_is_open(s)) {
+                minisign_key key;
+                store_signing_key(s, &key);
+                memcpy(a.export_key, key.public_key, sizeof a.export_key);
+                memcpy(a.export_key_number, key.number, sizeof a.export_key_number);
+                minisign_key_wipe(&key);
+                a.credentials = (uint32_t)store_credential_count(s);
+                a.next_export = s->chain.next_sequence;
+        }
+        answer(out, &a, sizeof a);
+        return OK;
+}
+
+static err serve_unlock(store *s, const seal_pair *pair, view in, emit *)
+{
+        keeper_unlock q;
+        if (in.len != sizeof q)
+                return FAIL(OUT_OF_RANGE);
+        if (store_is_open(s))
+                return OK;
+        memcpy(&q, in.data, sizeof q);
+        uint8_t wrapping[32] = {};
+        err     e = seal_open(pair, (view){q.sealed, sizeof q.sealed}, wrapping, sizeof wrapping);
+        if (!failed(e))
+                e = store_unlock_slot(s, q.slot, wrapping);
+        wipe(wrapping, sizeof wrapping);
+        return e;
+}
+
+/* The text of a fixed field, which must end inside it. err OUT_OF_RANGE */
+static err field_text(const char *field, size_t size, view *out)
+{
+        const char *end = memchr(field, '\0', size);
+        if (end == nullptr)
+                return FAIL(OUT_OF_RANGE);
+        *out = (view){(const uint8_t *)field, (size_t)(end - field)};
+        return OK;
+}
+
+static err put_opened(store *s, const keeper_credential *c)
+{
+        view name, host;
+        TRY(field_text(c->name, sizeof c->name, &name));
+        TRY(field_text(c->host, sizeof c->host, &host));
+        if (c->len > sizeof c->secret)
+                return FAIL(OUT_OF_RANGE);
+        return store_put(s, name, host, (view){c->secret, c->len});
+}
+
+static err serve_put(store *s, const seal_pair *pair, view in, emit *)
+{
+        keeper_credential c = {};
+        err               e = seal_open(pair, in, (uint8_t *)&c, sizeof c);
+        if (!failed(e))
+                e = put_opened(s, &c);
+        wipe(&c, sizeof c);
+        return e;
+}
+
+static err serve_remove(store *s, const seal_pair *, view in, emit *) { return store_remove(s, in); }
+
+static err serve_list(store *s, const seal_pair *, view in, emit *out)
+{
+        static_assert(LIMIT_CREDENTIALS * sizeof(keeper_listed) <= KEEPER_BYTES);
+        if (in.len != 0)
+                return FAIL(OUT_OF_RANGE);
+        for (size_t i = 0; i < store_credential_count(s); i++) {
+                const lease_credential *c = store_credential(s, i);
+                keeper_listed           row = {};
+                uint8_t                 hash[SECRET_HASH_BYTES];
+                memcpy(row.name, c->name, sizeof row.name);
+                memcpy(row.host, c->host, sizeof row.host);
+                secret_hash(hash, (view){c->secret, c->len}, (view){});
+                memcpy(row.fingerprint, hash, sizeof row.fingerprint);
+                answer(out, &row, sizeof row);
+        }
+        return OK;
+}
+
+static err serve_key_hash(store *s, const seal_pair *pair, view in, emit *out)
+{
+        uint8_t plain[CLIENT_KEY_ID_BYTES + CLIENT_KEY_SECRET_BYTES] = {}, hash[32];
+        err     e = seal_open(pair, in, plain, sizeof plain);
+        if (!failed(e)) {
+                view both = {plain, sizeof plain};
+                store_key_hash(s, view_slice(both, 0, CLIENT_KEY_ID_BYTES),
+                               view_slice(both, CLIENT_KEY_ID_BYTES, both.len), hash);
+                answer(out, hash, sizeof hash);
+        }
+        wipe(plain, sizeof plain);
+        return e;
+}
+
+static err serve_export_get(store *s, const seal_pair *, view in, emit *out)
+{
+        keeper_export_get q;
+        if (in.len != sizeof q)
+                return FAIL(OUT_OF_RANGE);
+        memcpy(&q, in.data, sizeof q);
+        view     body, signature;
+        uint64_t sequence = q.sequence;
+        TRY(store_export(s, &sequence, &body, &signature));
+        view file = q.signature != 0 ? signature : body;
+        if (q.offset > file.len)
+                return FAIL(OUT_OF_RANGE);
+        keeper_export_part part = {.sequence = sequence, .total = (uint32_t)file.len};
+        view               piece = view_slice(file, q.offset, (size_t)q.offset + sizeof part.bytes);
+        part.len = (uint32_t)piece.len;
+        if (piece.len > 0)
+                memcpy(part.bytes, piece.data, piece.len);
+        static_assert(sizeof part <= KEEPER_BYTES);
+        answer(out, &part, sizeof part);
+        return OK;
+}
+
+err serve_keeper(store *s, const seal_pair *pair, keeper_op op, view in, emit *out)
+{
+        serve_fn *fn = nullptr;
+        bool      needs_open = true;
+        switch (op) {
+        case KEEPER_STATUS:
+                fn = serve_status;
+                needs_open = false;
+                break;
+        case KEEPER_UNLOCK:
+                fn = serve_unlock;
+                needs_open = false;
+                break;
+        case KEEPER_PUT:
+                fn = serve_put;
+                break;
+        case KEEPER_REMOVE:
+                fn = serve_remove;
+                break;
+        case KEEPER_LIST:
+                fn = serve_list;
+                break;
+        case KEEPER_KEY_HASH:
+                fn = serve_key_hash;
+                break;
+        case KEEPER_EXPORT_GET:
+                fn = serve_export_get;
+                break;
+        case KEEPER_EXPORT_NOW:
+                break;
+        }
+        if (fn == nullptr)
+                return FAIL(NOT_IMPLEMENTED);
+        if (needs_open && !store_is_open(s))
+                return FAIL(SEALED);
+        TRY(fn(s, pair, in, out));
+        view done;
+        return emit_done(out, &done);
+}

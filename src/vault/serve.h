@@ -1,0 +1,22 @@
+/* vault/serve: the keeper operations of ipc/keeper.h, answered from a store: the keeper's admin channel and lethectl's
+ * work on a file are this one function. */
+#ifndef VAULT_SERVE_H
+#define VAULT_SERVE_H
+
+#include "base/emit.h"
+#include "ipc/keeper.h"
+#include "vault/seal.h"
+#include "vault/store.h"
+
+/* in   s     attached, open or sealed
+ * in   pair  the seal key of this start
+ * in   in    payload of the request, untrusted: every length is checked here
+ * out  out   payload of the answer; room for KEEPER_BYTES
+ * err  SEALED; OUT_OF_RANGE: the payload does not have the operation's form; what store.h says.
+ *      NOT_IMPLEMENTED for KEEPER_EXPORT_NOW, which needs a ledger: answer it before calling, and for unknown ops
+ *
+ * next After KEEPER_UNLOCK with OK the store is open: keep its key, fill the lease. After KEEPER_PUT and KEEPER_REMOVE
+ *      fill the lease again. Delays after refused unlocks are the caller's. */
+err serve_keeper(store *s, const seal_pair *pair, keeper_op op, view in, emit *out);
+
+#endif

@@ -1,0 +1,110 @@
+/* vault/store: what the state file holds, opened: identity, vendor keys, exports, chain. The keeper and lethectl work
+ * on the file through this and nothing else; every change is on disk when the call returns OK, or undone.
+ *
+ * System calls after store_attach: pread64 pwrite64 fsync fadvise64, mmap munmap mremap mlock madvise, getrandom. */
+#ifndef VAULT_STORE_H
+#define VAULT_STORE_H
+
+#include "base/arena.h"
+#include "base/limit.h"
+#include "base/result.h"
+#include "base/view.h"
+#include "sign/minisign.h"
+#include "vault/container.h"
+#include "vault/lease.h"
+
+/* Place in the series of exports, and of starts. */
+typedef struct store_chain {
+        uint64_t next_sequence; /* of the next export; the first is 1 */
+        uint8_t  previous[32];  /* SHA-256 of the newest export's bytes; zeros before the first */
+        uint64_t boot_count;    /* starts of the keeper on this file */
+        bool     clean;         /* the last end was clean */
+} store_chain;
+
+typedef struct store_secrets store_secrets;
+
+typedef struct store {
+        int            fd;      /* borrowed */
+        uint64_t       seen_generation; /* nothing older than this is opened */
+        container_info info;    /* generation, device, key slots; valid from store_attach on */
+        store_secrets *secrets; /* locked memory; null: sealed */
+        store_chain    chain;
+        region         exports; /* RECORD_EXPORT records, oldest first */
+        size_t         export_count;
+} store;
+
+constexpr size_t STORE_EXPORTS = 64; /* newest kept; fewer when they do not fit */
+
+/* Makes a new state file: a fresh identity, an empty vault. Overwrites what is there.
+ * err OUT_OF_RANGE: Argon2id numbers; BAD_CREDENTIAL: length of the secret; NO_ROOM, SYSTEM */
+err store_create(int fd, const container_opener *opener, uint64_t now_s);
+
+/* Reads the plain header: key slots, generation. The store is sealed. The descriptor must stay open. Take the file
+ * with container_lock first.
+ * err BAD_FILE, ROLLED_BACK, SYSTEM */
+err store_attach(store *s, int fd, uint64_t seen_generation);
+
+/* Opens with the vault key itself. err BAD_CREDENTIAL, BAD_FILE, SYSTEM (also when memory cannot be locked) */
+err store_unlock(store *s, const uint8_t vault_key[static 32]);
+
+/* Opens with what an operator holds: tries every key slot of that kind. err as store_unlock, NO_ROOM */
+err store_unlock_secret(store *s, slot_kind kind, view secret);
+
+/* Opens with the wrapping key of one slot. err as store_unlock; OUT_OF_RANGE: no such slot */
+err store_unlock_slot(store *s, uint32_t slot, const uint8_t wrapping[static 32]);
+
+static inline bool store_is_open(const store *s) { return s->secrets != nullptr; }
+
+/* Wipes and unmaps. The descriptor stays open. Callable on any store that was attached, sealed or not. */
+void store_close(store *s);
+
+/* The rest needs an open store. */
+
+/* For the memory that outlives the keeper. Borrowed until store_close. */
+const uint8_t *store_vault_key(const store *s);
+
+/* Wipe with minisign_key_wipe. */
+void store_signing_key(const store *s, minisign_key *out);
+const uint8_t *store_pepper(const store *s);
+const uint8_t *store_pseudonym_key(const store *s);
+
+/* The hash that lethe.json holds for a client key (vault/client_key.h). */
+void store_key_hash(const store *s, view id, view secret, uint8_t hash[static 32]);
+
+/* Whole lease in one write: credentials, pepper, pseudonym key, the given ticket keys; marked open. */
+void store_fill_lease(const store *s, const lease_ticket_key tickets[static 2], lease *l);
+
+size_t store_credential_count(const store *s);
+/* In order of names. Borrowed until the next change; holds the secret: lend it to nobody who does not need it. */
+const lease_credential *store_credential(const store *s, size_t index);
+
+/* What a name, a host, a secret may be: also lethectl's check before it asks.
+ * name    1 to 31 of A-Z a-z 0-9 . _ : / -, as lethe.json has it
+ * host    1 to 255 of a-z 0-9 . - : (lower case; IPv6 without brackets)
+ * secret  1 to 512 visible ASCII bytes, so that it can be a header's value and nothing more */
+bool store_name_valid(view name);
+bool store_host_valid(view host);
+bool store_secret_valid(view secret);
+
+/* Adds or replaces. err OUT_OF_RANGE: not valid as above; NO_ROOM: LIMIT_CREDENTIALS reached; SYSTEM, BAD_FILE */
+err store_put(store *s, view name, view host, view secret);
+/* err NO_TARGET: no such name */
+err store_remove(store *s, view name);
+
+/* Writes chain alone: boot count at start (clean false), clean at the end. */
+err store_set_chain(store *s, const store_chain *chain);
+
+/* Appends one export and moves the chain in the same write: `sequence` must be chain.next_sequence. Drops the oldest
+ * beyond STORE_EXPORTS, and more where room is short. `clean` goes into the chain.
+ * err OUT_OF_RANGE: another sequence; NO_ROOM: does not fit even alone */
+err store_append_export(store *s, uint64_t sequence, view body, view signature, bool clean);
+
+/* A stored export; 0 is the newest. Borrowed until the next change. err OUT_OF_RANGE: not (or no longer) here */
+err store_export(const store *s, uint64_t *sequence, view *body, view *signature);
+
+/* The records as they go into the payload, and back: pure, for tests and fuzzing.
+ * err BAD_FILE: a record is malformed, missing or twice */
+err store_save(const store *s, region *payload);
+err store_load(store *s, view payload);
+
+#endif

@@ -1,0 +1,22 @@
+/* vault/store_records: what store.c and store_records.c share: the secret half of a store. */
+#ifndef VAULT_STORE_RECORDS_H
+#define VAULT_STORE_RECORDS_H
+
+#include "vault/store.h"
+
+struct store_secrets {
+        uint8_t          vault_key[32];
+        uint8_t          signing_seed[32];
+        uint8_t          pepper[32];
+        uint8_t          pseudonym_key[32];
+        size_t           credential_count;
+        lease_credential credentials[LIMIT_CREDENTIALS]; /* in order of names */
+};
+
+/* Cuts an export record's bytes into its parts. err BAD_FILE */
+err export_record_read(view record, uint64_t *sequence, view *body, view *signature);
+
+/* Sorted place of a name; *found tells whether it is there already. */
+size_t credential_place(const store_secrets *k, view name, bool *found);
+
+#endif

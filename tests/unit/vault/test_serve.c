@@ -1,0 +1,165 @@
+#include "vault/serve.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/secret.h"
+#include "support/tap.h"
+#include "unit/vault/state_file.h"
+#include "vault/client_key.h"
+
+static store     s;
+static seal_pair pair;
+static uint8_t   out_bytes[KEEPER_BYTES];
+static emit      out;
+
+static err ask(keeper_op op, const void *in, size_t len)
+{
+        out = emit_into(out_bytes, sizeof out_bytes);
+        return serve_keeper(&s, &pair, op, (view){in, len}, &out);
+}
+
+static err ask_sealed(keeper_op op, const void *plain, size_t len)
+{
+        uint8_t *sealed = malloc(len + SEAL_OVERHEAD);
+        seal_close(pair.public_key, (view){plain, len}, sealed);
+        err e = ask(op, sealed, len + SEAL_OVERHEAD);
+        free(sealed);
+        return e;
+}
+
+static void test_sealed(void)
+{
+        keeper_status a;
+        tap_ok(!failed(ask(KEEPER_STATUS, nullptr, 0)) && out.len == sizeof a, "serve",
+               "a sealed keeper tells its status");
+        memcpy(&a, out_bytes, sizeof a);
+        tap_ok(a.open == 0 && a.slots[0].kind == SLOT_KEY_FILE && a.slots[1].kind == SLOT_EMPTY && a.next_export == 0
+                       && memcmp(a.seal_key, pair.public_key, 32) == 0 && memcmp(a.device, s.info.device, 16) == 0,
+               "serve", "key slots, seal key and device, no more");
+        static const keeper_op ops[] = {KEEPER_PUT, KEEPER_REMOVE, KEEPER_LIST, KEEPER_KEY_HASH, KEEPER_EXPORT_GET};
+        bool                   good = true;
+        for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
+                good = good && ask(ops[i], nullptr, 0).code == ERR_SEALED;
+        tap_ok(good, "serve", "all else needs an open vault");
+
+        key_slot k = {.kind = SLOT_KEY_FILE};
+        uint8_t  wrapping[32];
+        memcpy(k.salt, a.slots[0].salt, sizeof k.salt);
+        if (failed(container_wrapping_key(&k, key_view(), wrapping)))
+                abort();
+        keeper_unlock q = {.slot = 0};
+        seal_close(pair.public_key, (view){wrapping, 32}, q.sealed);
+        q.sealed[3] ^= 1;
+        tap_ok(ask(KEEPER_UNLOCK, &q, sizeof q).code == ERR_BAD_CREDENTIAL, "serve", "a damaged unlock is refused");
+        q.sealed[3] ^= 1;
+        q.slot = 8;
+        tap_ok(ask(KEEPER_UNLOCK, &q, sizeof q).code == ERR_OUT_OF_RANGE, "serve", "so is a slot there is not");
+        q.slot = 0;
+        tap_ok(ask(KEEPER_UNLOCK, &q, sizeof q - 1).code == ERR_OUT_OF_RANGE, "serve", "and one of another length");
+        tap_ok(!store_is_open(&s) && !failed(ask(KEEPER_UNLOCK, &q, sizeof q)) && store_is_open(&s), "serve",
+               "the right one opens, and the key file never came here");
+        tap_ok(!failed(ask(KEEPER_UNLOCK, &q, sizeof q)), "serve", "a second one does no harm");
+}
+
+static void test_credentials(void)
+{
+        keeper_credential c = {.name = "openai", .host = "api.openai.com", .len = 9, .secret = "sk-secret"};
+        keeper_listed     row;
+        uint8_t           hash[32];
+        tap_ok(!failed(ask_sealed(KEEPER_PUT, &c, sizeof c)) && out.len == 0, "serve", "a vendor key is put");
+        tap_ok(!failed(ask(KEEPER_LIST, nullptr, 0)) && out.len == sizeof row, "serve", "and listed");
+        memcpy(&row, out_bytes, sizeof row);
+        secret_hash(hash, VIEW("sk-secret"), (view){});
+        tap_ok(strcmp(row.name, "openai") == 0 && strcmp(row.host, "api.openai.com") == 0
+                       && memcmp(row.fingerprint, hash, 8) == 0 && memmem(out_bytes, out.len, "sk-", 3) == nullptr,
+               "serve", "by its fingerprint");
+        tap_ok(ask(KEEPER_PUT, &c, sizeof c).code == ERR_BAD_CREDENTIAL, "serve", "one in the clear is refused");
+        c.len = sizeof c.secret + 1;
+        tap_ok(ask_sealed(KEEPER_PUT, &c, sizeof c).code == ERR_OUT_OF_RANGE, "serve", "a length beyond its field");
+        c.len = 9;
+        memset(c.name, 'x', sizeof c.name);
+        tap_ok(ask_sealed(KEEPER_PUT, &c, sizeof c).code == ERR_OUT_OF_RANGE, "serve", "a name that does not end");
+        tap_ok(ask(KEEPER_REMOVE, "nobody", 6).code == ERR_NO_TARGET && !failed(ask(KEEPER_REMOVE, "openai", 6))
+                       && !failed(ask(KEEPER_LIST, nullptr, 0)) && out.len == 0,
+               "serve", "and removed by name");
+        tap_ok(ask(KEEPER_LIST, "x", 1).code == ERR_OUT_OF_RANGE && ask(KEEPER_STATUS, "x", 1).code == ERR_OUT_OF_RANGE,
+               "serve", "bytes where none belong are refused");
+        char name[40];
+        bool good = true;
+        for (int i = 0; i < (int)LIMIT_CREDENTIALS; i++) {
+                snprintf(name, sizeof name, "n%d", i);
+                good = good && !failed(store_put(&s, view_of_text(name), VIEW("h"), VIEW("s")));
+        }
+        tap_ok(good && !failed(ask(KEEPER_LIST, nullptr, 0)) && out.len == LIMIT_CREDENTIALS * sizeof row, "serve",
+               "the longest list fits an answer");
+}
+
+static void test_key_hash(void)
+{
+        uint8_t text[CLIENT_KEY_BYTES], hash[32];
+        char    id[9];
+        emit    e = emit_into(text, sizeof text);
+        view    at_id, at_secret;
+        client_key_make(store_pepper(&s), &e, id, hash);
+        if (failed(client_key_parse((view){text, e.len}, &at_id, &at_secret)))
+                abort();
+        uint8_t plain[CLIENT_KEY_ID_BYTES + CLIENT_KEY_SECRET_BYTES];
+        memcpy(plain, at_id.data, at_id.len);
+        memcpy(plain + at_id.len, at_secret.data, at_secret.len);
+        tap_ok(!failed(ask_sealed(KEEPER_KEY_HASH, plain, sizeof plain)) && out.len == 32
+                       && memcmp(out_bytes, hash, 32) == 0,
+               "serve", "a client key's hash is told");
+        tap_ok(failed(ask_sealed(KEEPER_KEY_HASH, plain, sizeof plain - 1)), "serve", "of a whole key only");
+}
+
+static void test_exports(void)
+{
+        size_t len = 3 * KEEPER_BYTES + 17;
+        char  *body = malloc(len);
+        for (size_t i = 0; i < len; i++)
+                body[i] = (char)(i * 31 % 251);
+        keeper_export_get  q = {};
+        keeper_export_part part;
+        tap_ok(ask(KEEPER_EXPORT_GET, &q, sizeof q).code == ERR_OUT_OF_RANGE, "serve", "no export yet");
+        if (failed(store_append_export(&s, 1, (view){(const uint8_t *)body, len}, VIEW("sig"), false)))
+                abort();
+        bool good = true;
+        for (q.offset = 0; q.offset < len && good; q.offset += part.len) {
+                good = !failed(ask(KEEPER_EXPORT_GET, &q, sizeof q)) && out.len == sizeof part;
+                memcpy(&part, out_bytes, sizeof part);
+                good = good && part.total == len && part.sequence == 1 && part.len > 0
+                       && memcmp(part.bytes, body + q.offset, part.len) == 0;
+        }
+        tap_ok(good, "serve", "an export is told in parts");
+        q.offset = (uint32_t)len + 1;
+        tap_ok(ask(KEEPER_EXPORT_GET, &q, sizeof q).code == ERR_OUT_OF_RANGE, "serve", "nothing behind its end");
+        q = (keeper_export_get){.sequence = 1, .signature = 1};
+        good = !failed(ask(KEEPER_EXPORT_GET, &q, sizeof q));
+        memcpy(&part, out_bytes, sizeof part);
+        tap_ok(good && part.total == 3 && memcmp(part.bytes, "sig", 3) == 0, "serve", "and its signature");
+        q.sequence = 2;
+        tap_ok(ask(KEEPER_EXPORT_GET, &q, sizeof q).code == ERR_OUT_OF_RANGE && failed(ask(KEEPER_EXPORT_GET, &q, 3)),
+               "serve", "one there is not, and half a question");
+        free(body);
+}
+
+int main(void)
+{
+        if (failed(secret_setup()))
+                return 1;
+        int fd = state_new();
+        if (failed(store_attach(&s, fd, 0)))
+                return 1;
+        seal_make(&pair);
+        test_sealed();
+        test_credentials();
+        test_key_hash();
+        test_exports();
+        tap_ok(ask(KEEPER_EXPORT_NOW, nullptr, 0).code == ERR_NOT_IMPLEMENTED && failed(ask((keeper_op)99, nullptr, 0)),
+               "serve", "what needs a ledger or is unknown is not answered here");
+        store_close(&s);
+        close(fd);
+        return tap_done();
+}
