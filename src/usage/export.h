@@ -1,5 +1,5 @@
-/* usage/export: a signed usage summary: canonical JSON (RFC 8785) plus one LF, format relay-usage/1.
- * What an export contains is decided in export.c and nowhere else. */
+/* usage/export: a usage summary ready to be signed: canonical JSON (RFC 8785) plus one LF, format relay-usage/1.
+ * What an export contains is decided in export.c and nowhere else. Integers above 999999999999999 are strings. */
 #ifndef USAGE_EXPORT_H
 #define USAGE_EXPORT_H
 
@@ -12,8 +12,8 @@ typedef struct export_facts {
         const char *kind;        /* "open" "period" "final" */
         uint64_t    sequence;    /* of this export, from 1 */
         uint8_t     previous[32]; /* SHA-256 of export sequence - 1; zeros for the first */
-        uint8_t     key_number[8];
-        uint8_t     public_key[32];
+        uint8_t     device[16];
+        uint8_t     key_number[8]; /* of the signature */
         uint64_t    boot_count;
         uint8_t     boot_id[8];
         uint64_t    boot_started_s;
@@ -23,6 +23,7 @@ typedef struct export_facts {
         uint8_t     config_digest[32];
         const char *version; /* of the software */
         const char *commit;
+        const char *entity_names[LIMIT_ENTITIES]; /* by the index in usage_record.redactions; null: unused */
 } export_facts;
 
 /* Bytes that export_write may need for this ledger. */

@@ -46,16 +46,19 @@ typedef struct usage_ring usage_ring; /* fixed layout over a memfd of usage_ring
 
 size_t usage_ring_bytes(void);
 
-/* Formats fresh memory (once, by the supervisor's child before its relay starts) or checks existing.
- * err BAD_FILE when it is another layout */
+/* Formats fresh, zeroed memory (once, by the supervisor's child before its relay starts) or checks existing.
+ * err BAD_FILE when it is another layout; SYSTEM */
 err usage_ring_format(void *memory, size_t bytes, usage_ring **out);
 err usage_ring_attach(void *memory, size_t bytes, usage_ring **out);
+
+/* Random and never 0: two rings that served the same slot one after the other are told apart by it. */
+uint64_t usage_ring_identity(const usage_ring *r);
 
 /* Writer. Reserves `count` records; false when that many are not free: do not admit. */
 bool usage_ring_reserve(usage_ring *r, uint32_t count);
 /* Gives reserved records back that will not be written. */
 void usage_ring_release(usage_ring *r, uint32_t count);
-/* Writes one reserved record. Never fails. Exchanges count as admitted at reserve and as ended by their record. */
+/* Writes one reserved record. Never fails. A writer killed in here leaves no half record: it is published last. */
 void usage_ring_commit(usage_ring *r, const usage_record *record);
 /* Counts an admitted exchange (one that owes an EXCHANGE record). */
 void usage_ring_admit(usage_ring *r);
