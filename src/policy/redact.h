@@ -32,10 +32,15 @@ typedef struct redactor redactor;
 redactor *redact_begin(const policy *p, const uint8_t key[static 32], arena *a, edits *e);
 
 /* Hands over one string: its raw range in doc (without quotes). `role` 0: not known yet, see redact_message_role.
+ * The range is content the JSON scanner accepted. What is found does not depend on how the budget is cut.
  * Must be finished (redact_step done) before the next one. */
 void redact_string(redactor *r, view doc, size_t start, size_t end, uint8_t role);
 
-/* Works through at most *budget bytes (counted down). done: the string is finished.
+/* The document was moved (its bytes are the same). */
+void redact_rebase(redactor *r, const uint8_t *doc);
+
+/* Works through at most *budget bytes (counted down); a small budget is saved up until it pays for a window of
+ * FOLD_WINDOW bytes. done: the string is finished.
  * err PII_BLOCKED (redact_blocked names the entity), POLICY_LIMIT (more than LIMIT_REDACTIONS, or a collision that
  *     cannot be told apart), NO_ROOM; sticky */
 err redact_step(redactor *r, size_t *budget, bool *done);
@@ -53,7 +58,9 @@ const uint32_t *redact_counts(const redactor *r);
 typedef struct redact_table {
         const redact_entry *entries; /* sorted by token */
         size_t              count;
-        size_t              longest; /* bytes of the longest token */
+        size_t              longest; /* bytes of the longest token; 0 when there is none */
+        size_t              shortest;
+        size_t              longest_value; /* bytes of the longest value */
 } redact_table;
 
 /* After the last string: entries whose roles include a restorable one (user, assistant, tool).

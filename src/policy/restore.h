@@ -33,4 +33,7 @@ void restore_flush(const redact_table *t, restore_lane *lane, emit *out);
 /* Most bytes restore_feed and restore_flush together can append for a delta of this length. */
 size_t restore_room(const redact_table *t, const restore_lane *lane, size_t delta_len);
 
+/* The same bytes exactly, for a delta that is known: restore_room is far above it where values are long. */
+size_t restore_measure(const redact_table *t, const restore_lane *lane, view delta);
+
 #endif

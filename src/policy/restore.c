@@ -1,0 +1,254 @@
+#include "policy/restore.h"
+
+#include <assert.h>
+
+#include "policy/token.h"
+
+/* Where the output goes, or only how much it would be. */
+typedef struct sink {
+        emit               *out; /* null: count only */
+        size_t              bytes;
+        const redact_table *table;
+        restore_lane       *lane;
+} sink;
+
+void restore_begin(restore_lane *lane, restore_mode mode) { *lane = (restore_lane){.mode = mode}; }
+
+static bool letter(uint8_t c) { return ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z'; }
+
+/* States of `url_state`: how much of "scheme://" was just seen. */
+enum : uint8_t { URL_NONE, URL_SCHEME, URL_COLON, URL_SLASH };
+
+/* Follows the lane's own text, one byte. */
+static void follow_url(restore_lane *lane, uint8_t c)
+{
+        if (lane->in_url) {
+                bool over = c <= ' ' || c == 0x7f || c == '"' || c == '\'' || c == '`' || c == ')' || c == '>'
+                            || (c == '\\' && lane->mode == RESTORE_JSON_SOURCE);
+                lane->in_url = !over;
+                lane->url_state = URL_NONE;
+                return;
+        }
+        if (c == '/' && lane->url_state == URL_SLASH)
+                lane->in_url = true;
+        if (c == '/')
+                lane->url_state = lane->url_state == URL_COLON ? URL_SLASH : URL_NONE;
+        else if (c == ':')
+                lane->url_state = lane->url_state == URL_SCHEME ? URL_COLON : URL_NONE;
+        else
+                lane->url_state = letter(c) || (c >= '0' && c <= '9') ? URL_SCHEME : URL_NONE;
+}
+
+static void pass(sink *s, view text)
+{
+        for (size_t i = 0; i < text.len; i++)
+                follow_url(s->lane, text.data[i]);
+        s->bytes += text.len;
+        if (s->out != nullptr)
+                emit_view(s->out, text);
+}
+
+static size_t escaped_length(view v)
+{
+        size_t n = 0;
+        for (size_t i = 0; i < v.len; i++) {
+                uint8_t c = v.data[i];
+                bool    shorthand = c == '"' || c == '\\' || (c >= '\b' && c <= '\r' && c != '\v');
+                n += shorthand ? 2 : c < 0x20 ? 6 : 1;
+        }
+        return n;
+}
+
+static void put_value(sink *s, view value)
+{
+        s->lane->url_state = URL_NONE;
+        s->lane->restored++;
+        bool source = s->lane->mode == RESTORE_JSON_SOURCE;
+        s->bytes += source ? escaped_length(value) : value.len;
+        if (s->out == nullptr)
+                return;
+        if (source)
+                emit_json_inner(s->out, value);
+        else
+                emit_view(s->out, value);
+}
+
+static uint8_t upper(uint8_t c) { return c >= 'a' && c <= 'z' ? (uint8_t)(c - 'a' + 'A') : c; }
+
+/* The first entry whose token is not below `text`. */
+static size_t lower_bound(const redact_table *t, view text)
+{
+        size_t low = 0, high = t->count;
+        while (low < high) {
+                size_t mid = (low + high) / 2;
+                if (token_compare(t->entries[mid].token, text) < 0)
+                        low = mid + 1;
+                else
+                        high = mid;
+        }
+        return low;
+}
+
+/* What the text at hand begins with. */
+typedef struct match {
+        const redact_entry *entry; /* the longest whole token, or null */
+        bool                more;  /* with further bytes it may be a longer one */
+} match;
+
+static match match_at(const redact_table *t, view text)
+{
+        match m = {};
+        text = view_slice(text, 0, t->longest);
+        /* Tokens that begin with the text follow each other from the lower bound on. */
+        size_t at = lower_bound(t, text);
+        if (at < t->count && t->entries[at].token.len > text.len) {
+                view head = view_slice(t->entries[at].token, 0, text.len);
+                m.more = token_compare(head, text) == 0;
+        } else if (at + 1 < t->count && t->entries[at + 1].token.len > text.len) {
+                view head = view_slice(t->entries[at + 1].token, 0, text.len);
+                m.more = token_compare(head, text) == 0;
+        }
+        for (size_t len = text.len; len >= t->shortest && m.entry == nullptr; len--) {
+                view   part = view_slice(text, 0, len);
+                size_t found = len == text.len ? at : lower_bound(t, part);
+                if (found < t->count && token_compare(t->entries[found].token, part) == 0)
+                        m.entry = &t->entries[found];
+        }
+        return m;
+}
+
+/* A look before the search: the text begins as a label with its x does, as far as it goes. */
+static bool may_begin(view text)
+{
+        if (!letter(text.data[0]))
+                return false;
+        uint8_t a = upper(text.data[0]);
+        for (entity_id e = 0; e < ENTITY_COUNT; e++) {
+                const uint8_t *label = (const uint8_t *)entity_describe(e)->label;
+                if (label[0] != a)
+                        continue;
+                size_t i = 1;
+                while (i < text.len && label[i] != 0 && upper(text.data[i]) == label[i])
+                        i++;
+                if (i == text.len || (label[i] == 0 && upper(text.data[i]) == 'X'))
+                        return true;
+        }
+        return false;
+}
+
+/* Bytes at the front of `text` that pass as they are: no token can begin there. At least one. */
+static size_t plain_run(const sink *s, view text)
+{
+        if (s->table->count == 0)
+                return text.len;
+        if (s->lane->in_url)
+                return 1;
+        size_t n = 1;
+        while (n < text.len && text.data[n] != '/' && !may_begin(view_slice(text, n, text.len)))
+                n++;
+        return n;
+}
+
+/* Settles what stands at the front of `text`. Returns the bytes used up; 0: it may be the beginning of a token. */
+static size_t settle(sink *s, view text, bool over)
+{
+        match m = {};
+        if (s->table->count > 0 && !s->lane->in_url && may_begin(text))
+                m = match_at(s->table, text);
+        if (m.more && !over)
+                return 0;
+        if (m.entry != nullptr) {
+                put_value(s, m.entry->value);
+                return m.entry->token.len;
+        }
+        size_t n = plain_run(s, text);
+        pass(s, view_slice(text, 0, n));
+        return n;
+}
+
+/* Works off `text`; returns how much of it is used up. The rest is the beginning of a token. */
+static size_t work_off(sink *s, view text, bool over)
+{
+        size_t at = 0;
+        while (at < text.len) {
+                size_t used = settle(s, view_slice(text, at, text.len), over);
+                if (used == 0)
+                        break;
+                at += used;
+        }
+        return at;
+}
+
+static void hold(restore_lane *lane, view rest)
+{
+        assert(rest.len < LIMIT_TOKEN_BYTES);
+        /* The rest may stand in the carry itself. */
+        memmove(lane->carry, rest.data, rest.len);
+        lane->carried = (uint8_t)rest.len;
+}
+
+/* Everything held, with what the lane goes on with. */
+static void run(sink *s, view delta)
+{
+        restore_lane *lane = s->lane;
+        /* What is held is settled with as many new bytes as a token can need. */
+        while (lane->carried > 0 && delta.len > 0) {
+                uint8_t both[2 * LIMIT_TOKEN_BYTES];
+                size_t  held = lane->carried;
+                size_t  add = delta.len < LIMIT_TOKEN_BYTES ? delta.len : LIMIT_TOKEN_BYTES;
+                memcpy(both, lane->carry, held);
+                memcpy(both + held, delta.data, add);
+                size_t used = settle(s, (view){both, held + add}, false);
+                if (used == 0) {
+                        /* A token is shorter than what was looked at, so the delta is used up. */
+                        assert(add == delta.len);
+                        hold(lane, (view){both, held + add});
+                        return;
+                }
+                size_t of_held = used < held ? used : held;
+                hold(lane, (view){both + of_held, held - of_held});
+                delta = view_slice(delta, used - of_held, delta.len);
+        }
+        if (delta.len == 0)
+                return;
+        size_t used = work_off(s, delta, false);
+        hold(lane, view_slice(delta, used, delta.len));
+}
+
+void restore_feed(const redact_table *t, restore_lane *lane, view delta, emit *out)
+{
+        sink s = {.out = out, .table = t, .lane = lane};
+        run(&s, delta);
+}
+
+static void finish(sink *s)
+{
+        restore_lane *lane = s->lane;
+        size_t        used = work_off(s, (view){lane->carry, lane->carried}, true);
+        assert(used == lane->carried);
+        lane->carried = 0;
+}
+
+void restore_flush(const redact_table *t, restore_lane *lane, emit *out)
+{
+        sink s = {.out = out, .table = t, .lane = lane};
+        finish(&s);
+}
+
+size_t restore_measure(const redact_table *t, const restore_lane *lane, view delta)
+{
+        restore_lane copy = *lane;
+        sink         s = {.table = t, .lane = &copy};
+        run(&s, delta);
+        finish(&s);
+        return s.bytes;
+}
+
+size_t restore_room(const redact_table *t, const restore_lane *lane, size_t delta_len)
+{
+        size_t bytes = lane->carried + delta_len;
+        if (t->count == 0)
+                return bytes;
+        size_t growth = lane->mode == RESTORE_JSON_SOURCE ? 6 : 1;
+        return bytes + bytes / t->shortest * growth * t->longest_value;
+}
