@@ -1,0 +1,62 @@
+/* admin/exchange: one request as its handler sees it. A handler answers exactly once, now or later; when the caller
+ * leaves earlier the exchange is ended and whatever it waits for is forgotten. */
+#ifndef ADMIN_EXCHANGE_H
+#define ADMIN_EXCHANGE_H
+
+#include "admin/fault.h"
+#include "admin/keeper_link.h"
+#include "admin/metrics.h"
+#include "base/arena.h"
+#include "base/board.h"
+#include "base/view.h"
+
+typedef struct admin_exchange admin_exchange;
+
+/* What all exchanges of the role share. */
+typedef struct admin_box {
+        net_loop    *loop;
+        const board *board;
+        const char  *version, *commit;
+        int          control;  /* to the supervisor */
+        keeper_link  keeper;
+        view         metrics;  /* the published snapshot */
+        admin_exchange *reload; /* who waits for WIRE_RELOADED; null: nobody */
+        bool         reloading; /* the supervisor has not answered yet */
+} admin_box;
+
+struct admin_exchange {
+        admin_box   *box;
+        view         rest; /* of the path, behind the route's prefix */
+        view         body;
+        arena        memory; /* ends with the exchange */
+        keeper_call  call;
+        region       file;     /* an export, assembled from its parts */
+        uint64_t     sequence; /* of that export */
+        uint32_t     signature; /* 1: its signature is asked for */
+        net_timer    timer;
+};
+
+/* One answer. `extra` is whole header lines, or empty. All views are copied. */
+typedef struct admin_reply {
+        uint16_t status;
+        view     type; /* of the content */
+        view     body;
+        view     extra;
+} admin_reply;
+
+void admin_answer(admin_exchange *x, const admin_reply *r);
+
+/* The forms that handlers use. */
+void admin_answer_json(admin_exchange *x, uint16_t status, view body);
+void admin_answer_error(admin_exchange *x, err_code code);
+/* A refused body or configuration, with its place. `file` may be empty. */
+void admin_answer_fault(admin_exchange *x, uint16_t status, const config_fault *f, view file);
+
+/* Room for a JSON document in the exchange's memory, and its answer; a document that did not fit is an error. */
+emit admin_document(admin_exchange *x);
+void admin_answer_document(admin_exchange *x, uint16_t status, const emit *document);
+
+/* Asks the keeper. `done` gets the exchange. */
+void admin_ask(admin_exchange *x, keeper_op op, view payload, void (*done)(void *ctx, err_code code, view answer));
+
+#endif

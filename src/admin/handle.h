@@ -1,0 +1,36 @@
+/* admin/handle: what the addresses of admin/routes do. Each function answers its exchange once, now or later. */
+#ifndef ADMIN_HANDLE_H
+#define ADMIN_HANDLE_H
+
+#include "admin/exchange.h"
+#include "ipc/wire.h"
+
+/* handle_box.c */
+void handle_health(admin_exchange *x);
+void handle_ready(admin_exchange *x);
+void handle_metrics(admin_exchange *x);
+void handle_status(admin_exchange *x);
+void handle_reload(admin_exchange *x);
+/* The supervisor's answer to the running reload. */
+void handle_reloaded(admin_box *box, const wire_message *m);
+
+/* handle_vault.c */
+void handle_vault(admin_exchange *x);
+void handle_unlock(admin_exchange *x);
+void handle_credentials(admin_exchange *x);
+void handle_credential_put(admin_exchange *x);
+void handle_credential_remove(admin_exchange *x);
+void handle_key_hash(admin_exchange *x);
+
+/* handle_export.c */
+void handle_export_now(admin_exchange *x);
+void handle_export_key(admin_exchange *x);
+/* "{sequence}", "latest", either with "/signature". */
+void handle_export_get(admin_exchange *x);
+
+/* page.c */
+void handle_page(admin_exchange *x);
+void handle_page_style(admin_exchange *x);
+void handle_page_script(admin_exchange *x);
+
+#endif

@@ -1,0 +1,82 @@
+#include "admin/metrics.h"
+
+#include "admin/role_name.h"
+
+static void family(emit *out, const char *name, const char *type, const char *help)
+{
+        emit_text(out, "# TYPE lethe_");
+        emit_text(out, name);
+        emit_byte(out, ' ');
+        emit_text(out, type);
+        emit_text(out, "\n# HELP lethe_");
+        emit_text(out, name);
+        emit_byte(out, ' ');
+        emit_text(out, help);
+        emit_byte(out, '\n');
+}
+
+static void sample(emit *out, const char *name, const char *suffix, uint64_t n)
+{
+        emit_text(out, "lethe_");
+        emit_text(out, name);
+        emit_text(out, suffix);
+        emit_byte(out, ' ');
+        emit_u64(out, n);
+        emit_byte(out, '\n');
+}
+
+static void gauge(emit *out, const char *name, uint64_t n, const char *help)
+{
+        family(out, name, "gauge", help);
+        sample(out, name, "", n);
+}
+
+static void counter(emit *out, const char *name, uint64_t n, const char *help)
+{
+        family(out, name, "counter", help);
+        sample(out, name, "_total", n);
+}
+
+static void build(emit *out, const char *version, const char *commit)
+{
+        family(out, "build", "info", "What runs here.");
+        emit_text(out, "lethe_build_info{version=");
+        emit_json(out, view_of_text(version));
+        emit_text(out, ",commit=");
+        emit_json(out, view_of_text(commit));
+        emit_text(out, "} 1\n");
+}
+
+static void roles(emit *out, uint32_t up)
+{
+        family(out, "role_up", "gauge", "1 when at least one process of the role serves.");
+        for (unsigned r = 0; r < ROLE_COUNT; r++) {
+                emit_text(out, "lethe_role_up{role=\"");
+                emit_text(out, role_name((role_id)r));
+                emit_text(out, "\"} ");
+                emit_u64(out, (up >> r) & 1);
+                emit_byte(out, '\n');
+        }
+}
+
+void metrics_write(const board *b, const char *version, const char *commit, uint64_t now_s, emit *out)
+{
+        gauge(out, "snapshot_timestamp_seconds", now_s,
+              "When all values here were taken. They are published once a minute, so that no two scrapes can be "
+              "subtracted down to one call.");
+        build(out, version, commit);
+        for (unsigned c = 0; c < COUNTER_COUNT; c++) {
+                counter_id id = (counter_id)c;
+                uint64_t   n = board_sum(b, id);
+                if (counter_is_gauge(id))
+                        gauge(out, counter_name(id), n, counter_text(id));
+                else
+                        counter(out, counter_name(id), n, counter_text(id));
+        }
+        gauge(out, "generation", atomic_load(&b->generation), "The configuration generation that serves.");
+        gauge(out, "keeper_open", atomic_load(&b->keeper) == KEEPER_OPEN, "1 when the vault is open.");
+        gauge(out, "draining", atomic_load(&b->draining), "1 when the whole box is going down.");
+        counter(out, "restarts", atomic_load(&b->restarts), "Processes of all roles started again after they died.");
+        roles(out, atomic_load(&b->roles_up));
+        emit_text(out, "# EOF\n");
+}

@@ -1,0 +1,214 @@
+#include "admin/status.h"
+
+#include "admin/role_name.h"
+#include "codec/base64.h"
+#include "vault/container.h"
+
+static bool relay_serves(const board *b)
+{
+        uint32_t serving = atomic_load(&b->generation);
+        for (size_t i = 0; i < LIMIT_COLUMNS; i++)
+                if (atomic_load(&b->columns[i].in_use) != 0 && atomic_load(&b->columns[i].generation) == serving)
+                        return true;
+        return false;
+}
+
+/* Members of a list: the first has no comma before it. */
+static void comma(emit *out, bool *first)
+{
+        if (!*first)
+                emit_byte(out, ',');
+        *first = false;
+}
+
+static void reason(emit *out, bool *first, const char *word)
+{
+        comma(out, first);
+        emit_json(out, view_of_text(word));
+}
+
+bool status_write_ready(const board *b, emit *out)
+{
+        uint32_t keeper = atomic_load(&b->keeper);
+        bool     serves = relay_serves(b), draining = atomic_load(&b->draining) != 0;
+        bool     ready = keeper == KEEPER_OPEN && serves && !draining, first = true;
+        emit_text(out, ready ? "{\"ready\":true,\"reasons\":[" : "{\"ready\":false,\"reasons\":[");
+        if (keeper == KEEPER_SEALED)
+                reason(out, &first, "vault_sealed");
+        else if (keeper != KEEPER_OPEN)
+                reason(out, &first, "no_keeper");
+        if (!serves)
+                reason(out, &first, "no_relay");
+        if (draining)
+                reason(out, &first, "draining");
+        emit_text(out, "]}\n");
+        return ready;
+}
+
+static void number(emit *out, const char *key, uint64_t n)
+{
+        emit_json(out, view_of_text(key));
+        emit_byte(out, ':');
+        emit_u64(out, n);
+}
+
+static void text(emit *out, const char *key, const char *value)
+{
+        emit_json(out, view_of_text(key));
+        emit_byte(out, ':');
+        emit_json(out, view_of_text(value));
+}
+
+static void base64(emit *out, const char *key, view value)
+{
+        emit_json(out, view_of_text(key));
+        emit_text(out, ":\"");
+        base64_write(out, value);
+        emit_byte(out, '"');
+}
+
+static void hex(emit *out, const char *key, view value)
+{
+        emit_json(out, view_of_text(key));
+        emit_text(out, ":\"");
+        emit_hex(out, value);
+        emit_byte(out, '"');
+}
+
+static const char *keeper_word(uint32_t keeper)
+{
+        return keeper == KEEPER_OPEN ? "open" : keeper == KEEPER_SEALED ? "sealed" : "down";
+}
+
+static void write_roles(emit *out, uint32_t up)
+{
+        bool first = true;
+        emit_text(out, "\"roles_up\":[");
+        for (unsigned r = 0; r < ROLE_COUNT; r++)
+                if ((up >> r) & 1)
+                        reason(out, &first, role_name((role_id)r));
+        emit_byte(out, ']');
+}
+
+static void write_relays(emit *out, const board *b)
+{
+        bool first = true;
+        emit_text(out, "\"relays\":[");
+        for (size_t i = 0; i < LIMIT_COLUMNS; i++) {
+                const board_column *c = &b->columns[i];
+                uint32_t            pid = atomic_load(&c->in_use);
+                if (pid == 0)
+                        continue;
+                comma(out, &first);
+                emit_byte(out, '{');
+                number(out, "pid", pid);
+                emit_byte(out, ',');
+                number(out, "generation", atomic_load(&c->generation));
+                emit_byte(out, ',');
+                number(out, "exchanges_now", atomic_load(&c->counters[COUNTER_exchanges_now]));
+                emit_byte(out, ',');
+                number(out, "connections_now", atomic_load(&c->counters[COUNTER_connections_now]));
+                emit_byte(out, '}');
+        }
+        emit_byte(out, ']');
+}
+
+static void write_vault_short(emit *out, const keeper_status *v)
+{
+        emit_text(out, "\"vault\":");
+        if (v == nullptr) {
+                emit_text(out, "null");
+                return;
+        }
+        emit_byte(out, '{');
+        text(out, "state", v->open ? "open" : "sealed");
+        emit_byte(out, ',');
+        number(out, "credentials", v->credentials);
+        emit_byte(out, ',');
+        number(out, "state_generation", v->state_generation);
+        emit_byte(out, ',');
+        number(out, "next_export", v->next_export);
+        emit_byte(out, '}');
+}
+
+void status_write(const status_facts *f, emit *out)
+{
+        const board *b = f->board;
+        emit_byte(out, '{');
+        text(out, "version", f->version);
+        emit_byte(out, ',');
+        text(out, "commit", f->commit);
+        emit_byte(out, ',');
+        number(out, "generation", atomic_load(&b->generation));
+        emit_byte(out, ',');
+        text(out, "keeper", keeper_word(atomic_load(&b->keeper)));
+        emit_byte(out, ',');
+        write_roles(out, atomic_load(&b->roles_up));
+        emit_byte(out, ',');
+        number(out, "restarts", atomic_load(&b->restarts));
+        emit_text(out, atomic_load(&b->draining) ? ",\"draining\":true," : ",\"draining\":false,");
+        write_relays(out, b);
+        emit_byte(out, ',');
+        write_vault_short(out, f->vault);
+        emit_text(out, "}\n");
+}
+
+static void write_slot(emit *out, const keeper_slot *s)
+{
+        emit_byte(out, '{');
+        text(out, "kind", s->kind == SLOT_PASSPHRASE ? "passphrase" : "key_file");
+        emit_byte(out, ',');
+        number(out, "index", s->index);
+        emit_byte(out, ',');
+        number(out, "ops", s->ops);
+        emit_byte(out, ',');
+        number(out, "mem_bytes", s->mem_bytes);
+        emit_byte(out, ',');
+        base64(out, "salt", (view){s->salt, sizeof s->salt});
+        emit_byte(out, '}');
+}
+
+void status_write_vault(const keeper_status *s, emit *out)
+{
+        bool first = true;
+        emit_byte(out, '{');
+        text(out, "state", s->open ? "open" : "sealed");
+        emit_byte(out, ',');
+        number(out, "credentials", s->credentials);
+        emit_byte(out, ',');
+        number(out, "state_generation", s->state_generation);
+        emit_byte(out, ',');
+        number(out, "next_export", s->next_export);
+        emit_byte(out, ',');
+        hex(out, "device", (view){s->device, sizeof s->device});
+        emit_byte(out, ',');
+        base64(out, "seal_key", (view){s->seal_key, sizeof s->seal_key});
+        emit_byte(out, ',');
+        base64(out, "export_key", (view){s->export_key, sizeof s->export_key});
+        emit_byte(out, ',');
+        base64(out, "export_key_number", (view){s->export_key_number, sizeof s->export_key_number});
+        emit_text(out, ",\"slots\":[");
+        for (size_t i = 0; i < sizeof s->slots / sizeof s->slots[0]; i++)
+                if (s->slots[i].kind != SLOT_EMPTY) {
+                        comma(out, &first);
+                        write_slot(out, &s->slots[i]);
+                }
+        emit_text(out, "]}\n");
+}
+
+void status_write_credentials(const keeper_listed *rows, size_t count, emit *out)
+{
+        bool first = true;
+        emit_text(out, "{\"credentials\":[");
+        for (size_t i = 0; i < count; i++) {
+                comma(out, &first);
+                emit_byte(out, '{');
+                text(out, "name", rows[i].name);
+                emit_byte(out, ',');
+                text(out, "host", rows[i].host);
+                emit_byte(out, ',');
+                hex(out, "fingerprint", (view){rows[i].fingerprint, sizeof rows[i].fingerprint});
+                emit_byte(out, '}');
+        }
+        emit_text(out, "]}\n");
+}

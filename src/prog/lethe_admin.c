@@ -1,0 +1,252 @@
+/* lethe-admin: health, metrics, management. See admin/server. */
+#include "build_info.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "admin/server.h"
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/emit.h"
+#include "base/event.h"
+#include "base/secret.h"
+#include "ipc/wire.h"
+#include "role/sandbox.h"
+
+typedef struct admin_role {
+        int           listen, keeper; /* -1: not granted yet */
+        const board  *board;
+        catalog      *catalog;
+        net_loop     *loop;
+        tls_server   *tls;
+        net_watch    *control;
+        admin_server *server;
+        bool          orphaned; /* the supervisor has gone */
+} admin_role;
+
+static void say(config_fault *fault, const char *code, const char *subject, const char *text)
+{
+        emit words = emit_into((uint8_t *)fault->code, sizeof fault->code - 1);
+        emit_text(&words, code);
+        words = emit_into((uint8_t *)fault->text, sizeof fault->text - 1);
+        emit_text(&words, subject);
+        emit_text(&words, ": ");
+        emit_text(&words, text);
+}
+
+/* ---- start ---- */
+
+static err map_board(admin_role *a, int fd)
+{
+        struct stat st;
+        void       *memory = MAP_FAILED;
+        if (fstat(fd, &st) == 0 && st.st_size >= (off_t)sizeof(board))
+                memory = mmap(nullptr, sizeof(board), PROT_READ, MAP_SHARED, fd, 0);
+        close(fd);
+        if (memory == MAP_FAILED)
+                return FAIL(SYSTEM);
+        a->board = memory;
+        return board_valid(a->board) ? OK : FAIL(BAD_FILE);
+}
+
+static void replace(int *kept, int fd)
+{
+        if (*kept >= 0)
+                close(*kept);
+        *kept = fd;
+}
+
+static err granted(admin_role *a, uint16_t what, int fd)
+{
+        switch (what) {
+        case GRANT_LISTEN:
+                replace(&a->listen, fd);
+                return OK;
+        case GRANT_BOARD:
+                if (a->board == nullptr)
+                        return map_board(a, fd);
+                close(fd);
+                return OK;
+        case GRANT_KEEPER:
+                if (a->server != nullptr)
+                        admin_server_keeper(a->server, fd);
+                else
+                        replace(&a->keeper, fd);
+                return OK;
+        default:
+                if (fd >= 0)
+                        close(fd);
+                return OK;
+        }
+}
+
+static err take_grants(admin_role *a)
+{
+        for (;;) {
+                wire_message m;
+                int          fd;
+                TRY(wire_receive(WIRE_CONTROL_FD, &m, &fd));
+                if (m.type == WIRE_START)
+                        return a->listen >= 0 && a->board != nullptr ? OK : FAIL(BAD_FILE);
+                if (m.type == WIRE_GRANT && fd >= 0)
+                        TRY(granted(a, m.what, fd));
+                else if (fd >= 0)
+                        close(fd);
+        }
+}
+
+static err read_whole(int fd, region *out)
+{
+        for (;;) {
+                TRY(region_reserve(out, 4096));
+                ssize_t n = read(fd, out->bytes + out->len, 4096);
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n <= 0)
+                        return n == 0 ? OK : FAIL(SYSTEM);
+                out->len += (size_t)n;
+        }
+}
+
+static err read_file(const char *name, region *out, config_fault *fault)
+{
+        int fd = -1;
+        region_init(out, LIMIT_CONFIG_BYTES);
+        err e = wire_open(WIRE_CONTROL_FD, name, &fd);
+        if (!failed(e))
+                e = read_whole(fd, out);
+        if (fd >= 0)
+                close(fd);
+        if (failed(e)) {
+                region_end(out);
+                say(fault, "FILE", name, "cannot be read below the configuration folder");
+        }
+        return e;
+}
+
+static err load_catalog(admin_role *a, config_fault *fault)
+{
+        region text;
+        TRY(read_file("lethe.json", &text, fault));
+        a->catalog = calloc(1, sizeof *a->catalog);
+        err e = a->catalog == nullptr ? FAIL(NO_ROOM) : catalog_compile(region_view(&text), a->catalog, fault);
+        region_end(&text);
+        return e;
+}
+
+static err load_tls(admin_role *a, config_fault *fault)
+{
+        region      certificate, key;
+        const char *why = nullptr;
+        TRY(read_file("tls/admin.crt", &certificate, fault));
+        err e = read_file("tls/admin.key", &key, fault);
+        if (!failed(e)) {
+                e = tls_setup();
+                if (!failed(e))
+                        e = tls_server_new(region_view(&certificate), region_view(&key), &a->tls, &why);
+                if (failed(e))
+                        say(fault, "TLS", "tls/admin.crt, tls/admin.key", why != nullptr ? why : "cannot be used");
+                region_end(&key);
+        }
+        region_end(&certificate);
+        return e;
+}
+
+/* ---- service ---- */
+
+static void take_message(admin_role *a)
+{
+        wire_message m;
+        int          fd;
+        err          e = wire_receive(WIRE_CONTROL_FD, &m, &fd);
+        if (e.code == ERR_AGAIN)
+                return;
+        if (failed(e)) {
+                a->orphaned = true;
+                net_loop_stop(a->loop);
+                return;
+        }
+        if (m.type == WIRE_GRANT && fd >= 0) {
+                if (failed(granted(a, m.what, fd)))
+                        net_loop_stop(a->loop);
+                return;
+        }
+        if (fd >= 0)
+                close(fd);
+        if (m.type == WIRE_STOP)
+                admin_server_stop(a->server);
+        else if (m.type == WIRE_RELOADED)
+                admin_server_reloaded(a->server, &m);
+}
+
+static void on_control(void *ctx) { take_message(ctx); }
+
+static err open_server(admin_role *a)
+{
+        a->loop = net_loop_new();
+        if (a->loop == nullptr)
+                return FAIL(SYSTEM);
+        const admin_setup setup = {.loop = a->loop, .catalog = a->catalog, .board = a->board, .tls = a->tls,
+                                   .listen_fd = a->listen, .control = WIRE_CONTROL_FD, .version = LETHE_VERSION,
+                                   .commit = LETHE_COMMIT, .wall_s = clock_wall_s};
+        TRY(admin_server_new(&setup, &a->server));
+        if (a->keeper >= 0)
+                admin_server_keeper(a->server, a->keeper);
+        a->control = net_watch_start(a->loop, WIRE_CONTROL_FD, on_control, a);
+        return a->control != nullptr ? OK : FAIL(SYSTEM);
+}
+
+/* Everything that a start needs, before the sandbox closes. Nothing of a caller is read until the loop runs. */
+static err prepare(admin_role *a, config_fault *fault)
+{
+        if (failed(secret_setup())) {
+                say(fault, "SYSTEM", "admin role", "the system gives no random bytes");
+                return FAIL(SYSTEM);
+        }
+        TRY(load_catalog(a, fault));
+        TRY(load_tls(a, fault));
+        err e = open_server(a);
+        if (failed(e))
+                say(fault, "SYSTEM", "admin role", "the management listener cannot be served");
+        return e;
+}
+
+static err serve(admin_role *a)
+{
+        const wire_message ready = {.type = WIRE_READY};
+        TRY(wire_send(WIRE_CONTROL_FD, &ready, -1));
+        event(EVENT_ROLE_READY, atomic_load(&a->board->generation), getpid());
+        net_loop_run(a->loop);
+        return a->orphaned ? FAIL(GONE) : OK;
+}
+
+static int refuse(const config_fault *fault)
+{
+        const wire_message m = {.type = WIRE_REFUSED, .fault = *fault};
+        (void)failed(wire_send(WIRE_CONTROL_FD, &m, -1));
+        return EXIT_REFUSED;
+}
+
+int main(void)
+{
+        admin_role   a = {.listen = -1, .keeper = -1};
+        config_fault fault = {};
+        event_setup("admin", 2);
+        if (failed(sandbox_enter(ROLE_ADMIN)))
+                return EXIT_REFUSED;
+        err e = take_grants(&a);
+        if (e.code == ERR_GONE)
+                return EXIT_FAILURE;
+        if (failed(e)) {
+                say(&fault, "BAD_GRANT", "admin role", "the programs are not of one build; install them together");
+                return refuse(&fault);
+        }
+        if (failed(prepare(&a, &fault)))
+                return refuse(&fault);
+        if (failed(sandbox_close(ROLE_ADMIN)))
+                return EXIT_REFUSED;
+        return failed(serve(&a)) ? EXIT_FAILURE : EXIT_SUCCESS;
+}

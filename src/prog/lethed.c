@@ -1,0 +1,217 @@
+/* lethed: the supervisor. Parses its arguments, binds, opens, and hands over to role/supervise. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/emit.h"
+#include "base/event.h"
+#include "base/view.h"
+#include "build_info.h"
+#include "role/sandbox.h"
+#include "role/supervise.h"
+
+enum : int { EXIT_SYSTEM = 1, EXIT_USAGE = 2 };
+
+static const char usage[] =
+        "lethed - the relay that forgets\n"
+        "\n"
+        "  lethed --config DIR --state FILE [--key-file FILE] --listen ADDR:PORT --admin ADDR:PORT\n"
+        "         [--relays N] [--resolv-conf FILE]\n"
+        "\n"
+        "  --config DIR         folder with lethe.json, policy.json, tls/ and ca/ (see src/route/README.md)\n"
+        "  --state FILE         the vault, made by 'lethectl vault init'\n"
+        "  --key-file FILE      opens the vault at start; without it the relay is SEALED until\n"
+        "                       'lethectl vault unlock'\n"
+        "  --listen ADDR:PORT   where callers connect (IPv6 as [::1]:8443)\n"
+        "  --admin ADDR:PORT    where operators connect: health, metrics, management\n"
+        "  --relays N           relay processes, 1 to 16; default: one per processor\n"
+        "  --resolv-conf FILE   name servers; default: /etc/resolv.conf\n"
+        "  --version, --help\n"
+        "\n"
+        "  SIGHUP takes the configuration folder again; SIGINT and SIGTERM drain, write the final usage\n"
+        "  export and end; a second one ends at once.\n"
+        "  Exit status: 0 ended cleanly, 1 the system refused something, 2 arguments or configuration.\n";
+
+typedef struct options {
+        const char *config, *state, *key_file, *listen, *admin, *relays, *resolv_conf;
+} options;
+
+static void print(int fd, const char *a, const char *b, const char *c)
+{
+        uint8_t line[4096];
+        emit    e = emit_into(line, sizeof line);
+        emit_text(&e, a);
+        emit_text(&e, b);
+        emit_text(&e, c);
+        [[maybe_unused]] ssize_t ignored = write(fd, line, e.len);
+}
+
+[[noreturn]] static void fail(int status, const char *subject, const char *text)
+{
+        print(STDERR_FILENO, "lethed: ", subject, text);
+        print(STDERR_FILENO, "\n", "", "");
+        exit(status);
+}
+
+static void parse(int argc, char *argv[], options *o)
+{
+        const struct {
+                const char  *name;
+                const char **to;
+        } rows[] = {{"--config", &o->config}, {"--state", &o->state},   {"--key-file", &o->key_file},
+                    {"--listen", &o->listen}, {"--admin", &o->admin},   {"--relays", &o->relays},
+                    {"--resolv-conf", &o->resolv_conf}};
+        for (int i = 1; i < argc; i++) {
+                if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+                        print(STDOUT_FILENO, usage, "", "");
+                        exit(0);
+                }
+                if (strcmp(argv[i], "--version") == 0) {
+                        print(STDOUT_FILENO, "lethed " LETHE_VERSION " (", LETHE_COMMIT, ")\n");
+                        exit(0);
+                }
+                size_t r = 0;
+                while (r < sizeof rows / sizeof *rows && strcmp(argv[i], rows[r].name) != 0)
+                        r++;
+                if (r == sizeof rows / sizeof *rows)
+                        fail(EXIT_USAGE, argv[i], ": unknown option; 'lethed --help' lists them");
+                if (i + 1 == argc)
+                        fail(EXIT_USAGE, argv[i], ": needs a value");
+                *rows[r].to = argv[++i];
+        }
+        if (o->config == nullptr || o->state == nullptr || o->listen == nullptr || o->admin == nullptr)
+                fail(EXIT_USAGE, "--config, --state, --listen and --admin are needed", "; see 'lethed --help'");
+}
+
+typedef union address {
+        struct sockaddr     any;
+        struct sockaddr_in  v4;
+        struct sockaddr_in6 v6;
+} address;
+
+static socklen_t parse_address(const char *text, address *out)
+{
+        const char *colon = strrchr(text, ':');
+        uint64_t    port = 0;
+        if (colon == nullptr || !view_decimal(view_of_text(colon + 1), 65535, &port))
+                fail(EXIT_USAGE, text, ": is not ADDRESS:PORT");
+        char   host[64] = {};
+        bool   v6 = text[0] == '[';
+        size_t len = (size_t)(colon - text);
+        if (v6 && (len < 2 || text[len - 1] != ']'))
+                fail(EXIT_USAGE, text, ": an IPv6 address stands in brackets");
+        text += v6 ? 1 : 0;
+        len -= v6 ? 2 : 0;
+        if (len >= sizeof host)
+                fail(EXIT_USAGE, text, ": is not an address");
+        memcpy(host, text, len);
+        *out = (address){};
+        if (v6) {
+                out->v6.sin6_family = AF_INET6;
+                out->v6.sin6_port = htons((uint16_t)port);
+                if (inet_pton(AF_INET6, host, &out->v6.sin6_addr) == 1)
+                        return sizeof out->v6;
+        } else {
+                out->v4.sin_family = AF_INET;
+                out->v4.sin_port = htons((uint16_t)port);
+                if (inet_pton(AF_INET, host, &out->v4.sin_addr) == 1)
+                        return sizeof out->v4;
+        }
+        fail(EXIT_USAGE, host, ": is not an address");
+}
+
+/* Bound once and never closed: a new generation takes over the queue of waiting callers with the socket. */
+static int bind_socket(const char *text, bool shared)
+{
+        address   a;
+        socklen_t len = parse_address(text, &a);
+        int       fd = socket(a.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        int       on = 1;
+        if (fd < 0)
+                fail(EXIT_SYSTEM, text, ": no socket could be made");
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+        if (a.any.sa_family == AF_INET6)
+                setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+        if (shared)
+                setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+        if (bind(fd, &a.any, len) != 0)
+                fail(EXIT_SYSTEM, text,
+                     errno == EADDRINUSE      ? ": the address is in use; is another lethed running?"
+                     : errno == EACCES        ? ": ports below 1024 need a privilege; choose a higher one"
+                     : errno == EADDRNOTAVAIL ? ": this machine does not have that address"
+                                              : ": cannot be bound");
+        return fd;
+}
+
+static int open_or_fail(const char *path, int flags, const char *text)
+{
+        int fd = open(path, flags | O_CLOEXEC);
+        if (fd < 0)
+                fail(EXIT_SYSTEM, path, text);
+        return fd;
+}
+
+/* With SO_REUSEPORT a second lethed would share the callers of the first: the lock on the state file forbids it. */
+static int open_state(const char *path)
+{
+        int fd = open_or_fail(path, O_RDWR, ": cannot be opened; 'lethectl vault init' makes it");
+        struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)1 << 40, .l_len = 1};
+        if (fcntl(fd, F_OFD_SETLK, &whole) != 0)
+                fail(EXIT_SYSTEM, path, ": is in use by another lethed");
+        return fd;
+}
+
+static int programs_folder(void)
+{
+        char    path[4096];
+        ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+        if (n <= 0)
+                fail(EXIT_SYSTEM, "/proc/self/exe", ": cannot be read; is /proc mounted?");
+        path[n] = '\0';
+        *strrchr(path, '/') = '\0';
+        int folder = open_or_fail(path, O_PATH | O_DIRECTORY, ": the folder of the programs cannot be opened");
+        /* A role's control channel takes number 3 just before this folder is used. */
+        int high = fcntl(folder, F_DUPFD_CLOEXEC, WIRE_CONTROL_FD + 1);
+        if (high < 0)
+                fail(EXIT_SYSTEM, path, ": no descriptor is left");
+        close(folder);
+        return high;
+}
+
+static uint32_t relay_count(const char *text)
+{
+        uint64_t n = 0;
+        if (text == nullptr) {
+                long online = sysconf(_SC_NPROCESSORS_ONLN);
+                n = online < 1 ? 1 : (uint64_t)online;
+                return (uint32_t)(n > LIMIT_RELAYS ? LIMIT_RELAYS : n);
+        }
+        if (!view_decimal(view_of_text(text), LIMIT_RELAYS, &n) || n == 0)
+                fail(EXIT_USAGE, "--relays", ": is a number from 1 to 16");
+        return (uint32_t)n;
+}
+
+int main(int argc, char *argv[])
+{
+        static supervisor s;
+        options           o = {.resolv_conf = "/etc/resolv.conf"};
+        parse(argc, argv, &o);
+        event_setup("lethed", STDERR_FILENO);
+        if (failed(sandbox_enter(ROLE_SUPERVISOR)))
+                fail(EXIT_SYSTEM, "sandbox", ": the process could not be hardened");
+        s.programs = programs_folder();
+        s.config = open_or_fail(o.config, O_PATH | O_DIRECTORY, ": is not a folder");
+        s.state = open_state(o.state);
+        s.key_file = o.key_file == nullptr ? -1 : open_or_fail(o.key_file, O_RDONLY, ": the key file cannot be opened");
+        s.resolv_conf = open(o.resolv_conf, O_RDONLY | O_CLOEXEC);
+        s.relays = relay_count(o.relays);
+        for (uint32_t i = 0; i < s.relays; i++)
+                s.listeners[i] = bind_socket(o.listen, true);
+        s.admin_listener = bind_socket(o.admin, false);
+        return supervise(&s);
+}

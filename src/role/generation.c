@@ -1,0 +1,149 @@
+#include <assert.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "base/event.h"
+#include "role/supervise.h"
+
+static int free_generation(const supervisor *s)
+{
+        for (int i = 0; i < (int)GENERATIONS; i++)
+                if (s->generations[i].state == GENERATION_NONE)
+                        return i;
+        return -1;
+}
+
+static int free_ring(const supervisor *s)
+{
+        for (int i = 0; i < (int)LIMIT_COLUMNS; i++)
+                if (s->rings[i].fd < 0)
+                        return i;
+        return -1;
+}
+
+bool relay_slot_renew(supervisor *s, child *c)
+{
+        int slot = free_ring(s);
+        int ring = slot < 0 ? -1 : shared_ring();
+        if (ring < 0)
+                return false;
+        c->slot = (uint32_t)slot;
+        s->rings[slot] = (ring_row){.fd = ring, .generation = s->generations[c->generation].number};
+        spawn_ring(s, (uint32_t)slot);
+        return true;
+}
+
+static child *relay_add(supervisor *s, uint32_t at, uint32_t socket)
+{
+        child *c = spawn_child(s, ROLE_RELAY);
+        if (c == nullptr)
+                return nullptr;
+        c->generation = at;
+        c->socket = socket;
+        if (relay_slot_renew(s, c))
+                return c;
+        c->in_use = false;
+        return nullptr;
+}
+
+err generation_begin(supervisor *s)
+{
+        assert(s->starting < 0);
+        int at = free_generation(s);
+        if (at < 0)
+                return FAIL(NO_ROOM);
+        generation *g = &s->generations[at];
+        *g = (generation){.state = GENERATION_STARTING, .number = ++s->last_generation};
+        s->starting = at;
+        spawn_names(s, g);
+        for (uint32_t i = 0; i < s->relays; i++) {
+                child *c = relay_add(s, (uint32_t)at, i);
+                if (c == nullptr || failed(spawn_start(s, c))) {
+                        generation_fail(s);
+                        return FAIL(NO_ROOM);
+                }
+        }
+        return OK;
+}
+
+static void reloaded(supervisor *s, uint64_t done)
+{
+        if (!s->reload_asked)
+                return;
+        s->reload_asked = false;
+        child *admin = spawn_find(s, ROLE_ADMIN);
+        const wire_message m = {.type = WIRE_RELOADED, .number = done, .slot = s->last_generation, .fault = s->fault};
+        if (admin != nullptr)
+                (void)!failed(wire_send(admin->control, &m, -1));
+}
+
+static void retire_serving(supervisor *s, uint32_t except)
+{
+        for (uint32_t i = 0; i < GENERATIONS; i++)
+                if (i != except && s->generations[i].state == GENERATION_SERVING)
+                        s->generations[i].state = GENERATION_DRAINING;
+        for (size_t i = 0; i < CHILDREN; i++) {
+                child *c = &s->children[i];
+                if (!c->in_use || c->role != ROLE_RELAY || c->generation == except)
+                        continue;
+                c->wanted = false;
+                spawn_tell(c, WIRE_DRAIN, 0, 0);
+        }
+}
+
+void generation_relay_ready(supervisor *s, const child *c)
+{
+        generation *g = &s->generations[c->generation];
+        if (g->state != GENERATION_STARTING)
+                return;
+        for (size_t i = 0; i < CHILDREN; i++) {
+                const child *other = &s->children[i];
+                if (other->in_use && other->role == ROLE_RELAY && other->generation == c->generation && !other->ready)
+                        return;
+        }
+        g->state = GENERATION_SERVING;
+        s->starting = -1;
+        atomic_store(&s->board->generation, g->number);
+        retire_serving(s, c->generation);
+        event(EVENT_GENERATION_UP, g->number, s->relays);
+        reloaded(s, 1);
+}
+
+void generation_fail(supervisor *s)
+{
+        assert(s->starting >= 0);
+        uint32_t at = (uint32_t)s->starting;
+        event(EVENT_GENERATION_FAILED, s->generations[at].number, ROLE_RELAY);
+        s->generations[at].state = GENERATION_DRAINING;
+        s->starting = -1;
+        for (size_t i = 0; i < CHILDREN; i++) {
+                child *c = &s->children[i];
+                if (!c->in_use || c->role != ROLE_RELAY || c->generation != at)
+                        continue;
+                c->wanted = false;
+                if (c->pid != 0)
+                        kill(c->pid, SIGKILL);
+        }
+        reloaded(s, 0);
+}
+
+void generation_collect(supervisor *s)
+{
+        for (uint32_t i = 0; i < GENERATIONS; i++) {
+                generation *g = &s->generations[i];
+                if (g->state != GENERATION_DRAINING)
+                        continue;
+                bool alive = false;
+                for (size_t k = 0; k < CHILDREN; k++) {
+                        const child *c = &s->children[k];
+                        alive = alive || (c->in_use && c->role == ROLE_RELAY && c->generation == i);
+                }
+                for (size_t k = 0; k < LIMIT_COLUMNS; k++)
+                        alive = alive || (s->rings[k].fd >= 0 && s->rings[k].generation == g->number);
+                if (alive)
+                        continue;
+                event(EVENT_GENERATION_GONE, g->number, s->relays);
+                snapshots_forget(&g->files);
+                *g = (generation){};
+        }
+}

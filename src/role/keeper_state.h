@@ -1,0 +1,96 @@
+/* role/keeper_state: what the files of the keeper share. Nobody else includes it. */
+#ifndef ROLE_KEEPER_STATE_H
+#define ROLE_KEEPER_STATE_H
+
+#include "base/board.h"
+#include "ipc/keeper.h"
+#include "ipc/wire.h"
+#include "role/keeper.h"
+#include "usage/ledger.h"
+#include "vault/lease.h"
+#include "vault/seal.h"
+#include "vault/store.h"
+
+constexpr size_t KEEPER_PAGE_BYTES = 4096;
+
+/* The secret memory of GRANT_VAULT_KEY: what a keeper leaves to the one started after its death. Zero when the
+ * supervisor has just started. */
+typedef struct keeper_page {
+        _Atomic uint32_t has_key; /* 1: vault_key is whole */
+        uint32_t         boot_known; /* 1: this boot is in the store's chain, the fields from boot_count on are whole */
+        uint64_t         seen_generation; /* newest generation of the state file that this boot has seen */
+        uint8_t          vault_key[32];
+
+        uint64_t boot_count;
+        uint8_t  boot_id[8];
+        uint64_t boot_started_s;
+        bool     previous_clean;
+        uint64_t period_started_ms;
+
+        lease_ticket_key tickets[2];
+        uint64_t         ticket_due_ms;
+} keeper_page;
+static_assert(sizeof(keeper_page) <= KEEPER_PAGE_BYTES);
+
+/* wire_message.what of WIRE_GENERATION. */
+enum : uint16_t { GENERATION_CONFIG = 0, GENERATION_POLICY = 1 };
+
+/* What an export says about the generation that serves. */
+typedef struct keeper_digests {
+        uint32_t generation;
+        uint8_t  config[32], policy[32];
+} keeper_digests;
+
+typedef enum keeper_phase : uint8_t {
+        KEEPER_RUNS,
+        KEEPER_STOPS,   /* told to */
+        KEEPER_ORPHANED /* the supervisor is gone */
+} keeper_phase;
+
+struct keeper {
+        const keeper_build *build;
+        keeper_phase        phase;
+
+        /* descriptors; -1: not granted */
+        int control, wake, admin, state, key_file;
+
+        board       *board;
+        lease       *lease;
+        ledger      *ledger;
+        keeper_page *page;
+        usage_ring  *rings[LIMIT_COLUMNS]; /* null: none in this slot */
+
+        store          store;
+        seal_pair      pair;
+        keeper_digests digests[4]; /* newest generations, round robin */
+        unsigned       digest_count; /* ever told */
+
+        /* The admin channel answers one message at a time. A refused unlock is answered late, and so long nothing else
+         * is read from it. */
+        uint64_t       refused_tries;
+        uint64_t       answer_due_ms; /* 0: no answer waits */
+        keeper_message question, answer;
+};
+
+/* keeper_vault.c */
+err  keeper_vault_attach(keeper *k);  /* header, roll-back; opens at once where the key is at hand */
+err  keeper_vault_opened(keeper *k);  /* after the store has opened: boot, lease, board */
+void keeper_vault_written(keeper *k); /* after every change of the state file */
+void keeper_tickets_turn(keeper *k, uint64_t now_ms);
+void keeper_vault_end(keeper *k);
+
+/* keeper_rings.c */
+err  keeper_ring_granted(keeper *k, uint32_t slot, uint32_t generation, int fd); /* fd stays the caller's */
+void keeper_ring_dead(keeper *k, uint32_t slot);
+bool keeper_rings_turn(keeper *k); /* true: more is waiting */
+void keeper_rings_end(keeper *k);  /* reads all to their end and retires them */
+
+/* keeper_export.c */
+void keeper_generation(keeper *k, const wire_message *m, int fd); /* fd stays the caller's */
+err  keeper_first_policy(keeper *k); /* of the generation that serves, unless it was told already */
+err  keeper_export(keeper *k, const char *kind, bool clean, uint64_t *sequence);
+
+/* keeper_admin.c */
+void keeper_admin_turn(keeper *k); /* answers what waits, when it is due */
+
+#endif

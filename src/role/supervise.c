@@ -1,0 +1,406 @@
+#include "role/supervise.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/emit.h"
+#include "base/event.h"
+#include "role/sandbox.h"
+
+enum : uint64_t { BACKOFF_FIRST_MS = 100, BACKOFF_MOST_MS = 30000, HEALTHY_MS = 60000, STOP_DRAIN_MS = 10000, STOP_EXPORT_MS = 10000 };
+
+/* Ending goes through these in order. */
+enum : int { PHASE_RUN, PHASE_DRAIN, PHASE_EXPORT, PHASE_OVER };
+
+/* The one place where text of a role comes out while it runs: a file and its place, never a value of it. */
+static void say_fault(const config_fault *f)
+{
+        uint8_t line[1024];
+        emit    e = emit_into(line, sizeof line);
+        emit_text(&e, "lethed: ");
+        if (f->line != 0) {
+                emit_text(&e, "line ");
+                emit_u64(&e, f->line);
+                emit_text(&e, ", column ");
+                emit_u64(&e, f->column);
+                emit_text(&e, ": ");
+        }
+        emit_text(&e, f->code);
+        if (f->pointer[0] != '\0') {
+                emit_text(&e, " at ");
+                emit_text(&e, f->pointer);
+        }
+        emit_text(&e, ": ");
+        emit_text(&e, f->text);
+        emit_byte(&e, '\n');
+        [[maybe_unused]] ssize_t ignored = write(STDERR_FILENO, line, e.len);
+}
+
+/* ---- deaths ---- */
+
+static void ring_dead(supervisor *s, uint32_t slot)
+{
+        s->rings[slot].dead = true;
+        child *keeper = spawn_find(s, ROLE_KEEPER);
+        if (keeper != nullptr && keeper->ready)
+                spawn_tell(keeper, WIRE_RING_DEAD, slot, 0);
+}
+
+static void ring_done(supervisor *s, uint32_t slot)
+{
+        if (slot >= LIMIT_COLUMNS || s->rings[slot].fd < 0 || !s->rings[slot].dead)
+                return;
+        close(s->rings[slot].fd);
+        s->rings[slot] = (ring_row){.fd = -1};
+        board_retire(s->board, slot);
+        generation_collect(s);
+}
+
+static void start_later(supervisor *s, child *c)
+{
+        uint64_t now = clock_ms();
+        c->deaths = now - c->started_ms >= HEALTHY_MS ? 1 : c->deaths + 1;
+        uint64_t wait = 0;
+        if (c->deaths > 1) {
+                uint32_t doublings = c->deaths - 2 < 10 ? c->deaths - 2 : 10;
+                wait = BACKOFF_FIRST_MS << doublings;
+                wait = wait > BACKOFF_MOST_MS ? BACKOFF_MOST_MS : wait;
+                event(EVENT_ROLE_BACKOFF, c->role, (int64_t)wait);
+        }
+        c->start_at_ms = now + wait;
+        if (c->start_at_ms == 0)
+                c->start_at_ms = 1;
+        atomic_fetch_add(&s->board->restarts, 1);
+}
+
+/* A dead relay's slot belongs to its dead; a new one gets a new slot. */
+static void relay_replace(supervisor *s, child *c)
+{
+        ring_dead(s, c->slot);
+        if (!c->wanted || s->stopping)
+                c->in_use = false;
+}
+
+static void died(supervisor *s, child *c, int status)
+{
+        close(c->control);
+        c->control = -1;
+        c->pid = 0;
+        bool was_ready = c->ready;
+        c->ready = false;
+        atomic_fetch_and(&s->board->roles_up, ~(1u << c->role));
+        bool expected = !c->wanted || s->stopping;
+        if (!expected)
+                event(EVENT_ROLE_DIED, c->role, status);
+        if (c->role == ROLE_KEEPER)
+                atomic_store(&s->board->keeper, KEEPER_DOWN);
+        if (s->phase == PHASE_EXPORT && c->role == ROLE_KEEPER && status != 0)
+                s->exit_status = 1;
+        if (c->role == ROLE_RELAY) {
+                relay_replace(s, c);
+                if (s->starting >= 0 && c->generation == (uint32_t)s->starting)
+                        generation_fail(s);
+        }
+        bool first_start = s->last_generation <= 1 && !was_ready && atomic_load(&s->board->generation) == 0;
+        if (first_start && !s->stopping) {
+                /* Nothing has ever served: starting again would only repeat it. */
+                s->exit_status = s->exit_status != 0 ? s->exit_status : 1;
+                s->hard = s->stopping = true;
+        }
+        if (c->in_use && c->wanted && !s->stopping)
+                start_later(s, c);
+        else if (c->role == ROLE_RELAY)
+                c->in_use = false;
+        generation_collect(s);
+}
+
+static void reap(supervisor *s)
+{
+        for (;;) {
+                int   status;
+                pid_t pid = waitpid(-1, &status, WNOHANG);
+                if (pid <= 0)
+                        return;
+                for (size_t i = 0; i < CHILDREN; i++)
+                        if (s->children[i].in_use && s->children[i].pid == pid)
+                                died(s, &s->children[i], status);
+        }
+}
+
+/* ---- messages ---- */
+
+static snapshots *files_of(supervisor *s, const child *c)
+{
+        if (c->role == ROLE_RELAY)
+                return &s->generations[c->generation].files;
+        for (size_t i = 0; i < GENERATIONS; i++)
+                if (s->generations[i].state == GENERATION_SERVING)
+                        return &s->generations[i].files;
+        return nullptr;
+}
+
+static void answer_open(supervisor *s, const child *c, const wire_message *m)
+{
+        int          fd = snapshot_open(s, files_of(s, c), m->name);
+        wire_message answer = {.type = WIRE_FILE, .number = fd < 0 ? (uint64_t)errno : 0};
+        (void)!failed(wire_send(c->control, &answer, fd));
+        if (fd >= 0)
+                close(fd);
+}
+
+static void role_ready(supervisor *s, child *c)
+{
+        c->ready = true;
+        atomic_fetch_or(&s->board->roles_up, 1u << c->role);
+        spawn_connect(s, c);
+        if (c->role == ROLE_RELAY)
+                generation_relay_ready(s, c);
+}
+
+static void refused(supervisor *s, const child *c, const wire_message *m)
+{
+        say_fault(&m->fault);
+        s->fault = m->fault;
+        if (s->exit_status == 0 && atomic_load(&s->board->generation) == 0)
+                s->exit_status = c->role == ROLE_KEEPER ? 1 : 2;
+}
+
+static void reload(supervisor *s)
+{
+        s->reload_asked = true;
+        s->fault = (config_fault){};
+        if (s->starting >= 0)
+                return;
+        if (failed(generation_begin(s)) && s->reload_asked) {
+                static const char text[] = "too many generations are still draining; try again when they have ended";
+                memcpy(s->fault.text, text, sizeof text);
+                memcpy(s->fault.code, "DRAINING", sizeof "DRAINING");
+                s->reload_asked = false;
+                const wire_message m = {.type = WIRE_RELOADED, .fault = s->fault};
+                child *admin = spawn_find(s, ROLE_ADMIN);
+                if (admin != nullptr)
+                        (void)!failed(wire_send(admin->control, &m, -1));
+        }
+}
+
+static void message(supervisor *s, child *c, const wire_message *m)
+{
+        switch ((wire_type)m->type) {
+        case WIRE_OPEN:
+                answer_open(s, c, m);
+                return;
+        case WIRE_READY:
+                role_ready(s, c);
+                return;
+        case WIRE_REFUSED:
+                refused(s, c, m);
+                return;
+        case WIRE_RELOAD:
+                if (c->role == ROLE_ADMIN)
+                        reload(s);
+                return;
+        case WIRE_RING_DONE:
+                if (c->role == ROLE_KEEPER)
+                        ring_done(s, m->slot);
+                return;
+        case WIRE_DRAINED:
+        case WIRE_FILE:
+        case WIRE_GRANT:
+        case WIRE_START:
+        case WIRE_DRAIN:
+        case WIRE_STOP:
+        case WIRE_RELOADED:
+        case WIRE_RING_DEAD:
+        case WIRE_GENERATION:
+                return;
+        }
+}
+
+static void listen_to(supervisor *s, child *c)
+{
+        wire_message m;
+        int          fd;
+        err          e = wire_receive(c->control, &m, &fd);
+        if (fd >= 0)
+                close(fd);
+        if (!failed(e))
+                message(s, c, &m);
+}
+
+/* ---- ending ---- */
+
+static bool any_relay(const supervisor *s)
+{
+        for (size_t i = 0; i < CHILDREN; i++)
+                if (s->children[i].in_use && s->children[i].role == ROLE_RELAY && s->children[i].pid != 0)
+                        return true;
+        return false;
+}
+
+static void kill_all(supervisor *s, bool relays_only)
+{
+        for (size_t i = 0; i < CHILDREN; i++)
+                if (s->children[i].in_use && s->children[i].pid != 0
+                    && (!relays_only || s->children[i].role == ROLE_RELAY))
+                        kill(s->children[i].pid, SIGKILL);
+}
+
+static void stop_begin(supervisor *s)
+{
+        s->stopping = true;
+        s->phase = PHASE_DRAIN;
+        s->stop_at_ms = clock_ms() + STOP_DRAIN_MS;
+        atomic_store(&s->board->draining, 1);
+        for (size_t i = 0; i < CHILDREN; i++)
+                if (s->children[i].in_use && s->children[i].role == ROLE_RELAY)
+                        spawn_tell(&s->children[i], WIRE_DRAIN, 0, STOP_DRAIN_MS - 1000);
+}
+
+static void stop_step(supervisor *s)
+{
+        bool late = clock_ms() >= s->stop_at_ms;
+        if (s->hard) {
+                kill_all(s, false);
+                s->phase = PHASE_OVER;
+                return;
+        }
+        if (s->phase == PHASE_DRAIN) {
+                if (any_relay(s) && !late)
+                        return;
+                kill_all(s, true);
+                if (any_relay(s))
+                        return;
+                child *keeper = spawn_find(s, ROLE_KEEPER);
+                if (keeper == nullptr)
+                        s->exit_status = 1;
+                spawn_tell(keeper, WIRE_STOP, 0, 0);
+                s->phase = PHASE_EXPORT;
+                s->stop_at_ms = clock_ms() + STOP_EXPORT_MS;
+        }
+        if (s->phase == PHASE_EXPORT) {
+                child *keeper = spawn_find(s, ROLE_KEEPER);
+                if (keeper != nullptr && !late)
+                        return;
+                if (keeper != nullptr)
+                        s->exit_status = 1;
+                kill_all(s, false);
+                s->phase = PHASE_OVER;
+        }
+}
+
+static void on_signal(supervisor *s)
+{
+        struct signalfd_siginfo info;
+        while (read(s->signals, &info, sizeof info) == sizeof info) {
+                if (info.ssi_signo == SIGCHLD)
+                        reap(s);
+                else if (info.ssi_signo == SIGHUP)
+                        reload(s);
+                else if (s->stopping)
+                        s->hard = true;
+                else
+                        stop_begin(s);
+        }
+}
+
+/* ---- the loop ---- */
+
+static void start_due(supervisor *s)
+{
+        uint64_t now = clock_ms();
+        for (size_t i = 0; i < CHILDREN; i++) {
+                child *c = &s->children[i];
+                if (!c->in_use || c->start_at_ms == 0 || c->start_at_ms > now || s->stopping)
+                        continue;
+                if (c->role == ROLE_RELAY && !relay_slot_renew(s, c)) {
+                        c->start_at_ms = now + BACKOFF_FIRST_MS;
+                        continue;
+                }
+                if (failed(spawn_start(s, c)))
+                        c->start_at_ms = now + BACKOFF_FIRST_MS;
+        }
+}
+
+static int wait_ms(const supervisor *s)
+{
+        uint64_t now = clock_ms(), next = now + 1000;
+        if (s->stopping && s->stop_at_ms < next)
+                next = s->stop_at_ms;
+        for (size_t i = 0; i < CHILDREN; i++)
+                if (s->children[i].in_use && s->children[i].start_at_ms != 0 && s->children[i].start_at_ms < next)
+                        next = s->children[i].start_at_ms;
+        return next <= now ? 0 : (int)(next - now);
+}
+
+static void turn(supervisor *s)
+{
+        struct pollfd fds[CHILDREN + 1];
+        child        *of[CHILDREN + 1];
+        nfds_t        n = 0;
+        fds[n++] = (struct pollfd){.fd = s->signals, .events = POLLIN};
+        for (size_t i = 0; i < CHILDREN; i++)
+                if (s->children[i].in_use && s->children[i].control >= 0) {
+                        of[n] = &s->children[i];
+                        fds[n++] = (struct pollfd){.fd = s->children[i].control, .events = POLLIN};
+                }
+        if (poll(fds, n, wait_ms(s)) < 0)
+                return;
+        /* Words before deaths: what a role said last must be heard. */
+        for (nfds_t i = 1; i < n; i++)
+                if ((fds[i].revents & POLLIN) != 0 && of[i]->control == fds[i].fd)
+                        listen_to(s, of[i]);
+        if ((fds[0].revents & POLLIN) != 0)
+                on_signal(s);
+}
+
+static err signals_take(supervisor *s)
+{
+        sigset_t set;
+        sigemptyset(&set);
+        sigaddset(&set, SIGCHLD);
+        sigaddset(&set, SIGINT);
+        sigaddset(&set, SIGTERM);
+        sigaddset(&set, SIGHUP);
+        signal(SIGPIPE, SIG_IGN);
+        if (sigprocmask(SIG_BLOCK, &set, nullptr) != 0)
+                return FAIL(SYSTEM);
+        s->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+        return s->signals < 0 ? FAIL(SYSTEM) : OK;
+}
+
+static err start_all(supervisor *s)
+{
+        static const role_id first[] = {ROLE_KEEPER, ROLE_RESOLVER, ROLE_ADMIN};
+        for (size_t i = 0; i < sizeof first / sizeof *first; i++) {
+                child *c = spawn_child(s, first[i]);
+                assert(c != nullptr);
+                TRY(spawn_start(s, c));
+        }
+        return generation_begin(s);
+}
+
+int supervise(supervisor *s)
+{
+        s->starting = -1;
+        if (failed(shared_make(s)) || failed(signals_take(s)) || failed(sandbox_close(ROLE_SUPERVISOR))
+            || failed(start_all(s))) {
+                kill_all(s, false);
+                return 1;
+        }
+        while (s->phase != PHASE_OVER) {
+                turn(s);
+                if (s->stopping)
+                        stop_step(s);
+                else
+                        start_due(s);
+        }
+        while (waitpid(-1, nullptr, 0) > 0)
+                continue;
+        return s->exit_status;
+}

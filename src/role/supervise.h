@@ -1,0 +1,122 @@
+/* role/supervise: the parent of all roles. It binds, passes descriptors, starts what dies, and reads no file but to
+ * copy its bytes: no parser runs here.
+ *
+ * Files: supervise.c the loop; spawn.c processes and grants; generation.c relays old and new; snapshot.c the files of a
+ * generation; shared.c memory that outlives processes. */
+#ifndef ROLE_SUPERVISE_H
+#define ROLE_SUPERVISE_H
+
+#include <sys/types.h>
+
+#include "base/board.h"
+#include "base/result.h"
+#include "ipc/wire.h"
+
+constexpr size_t SNAPSHOTS = LIMIT_UPSTREAMS + 8;
+
+/* The bytes of one file as they were when its generation first asked for it: a relay that dies and is started again
+ * reads what its sisters read, whatever an editor has done to the folder since. */
+typedef struct snapshot {
+        char name[LIMIT_NAME_BYTES * 4];
+        int  fd; /* sealed memfd; -1: free */
+} snapshot;
+
+typedef struct snapshots {
+        snapshot rows[SNAPSHOTS];
+        size_t   count;
+} snapshots;
+
+typedef enum generation_state : uint8_t { GENERATION_NONE, GENERATION_STARTING, GENERATION_SERVING, GENERATION_DRAINING } generation_state;
+
+typedef struct generation {
+        generation_state state;
+        uint32_t         number;
+        snapshots        files;
+} generation;
+
+constexpr size_t GENERATIONS = LIMIT_LEDGER_GENERATIONS;
+constexpr size_t CHILDREN = LIMIT_COLUMNS + 3;
+
+typedef struct child {
+        role_id  role;
+        bool     in_use;
+        bool     wanted;   /* to be started again when it dies */
+        pid_t    pid;      /* 0: not running */
+        int      control;  /* -1 when not running */
+        bool     ready;
+        uint32_t generation; /* relays: index into generations */
+        uint32_t slot;       /* relays: column of the board, ring */
+        uint32_t socket;     /* relays: which listening socket */
+        uint32_t deaths;     /* in a row */
+        uint64_t started_ms, start_at_ms;
+} child;
+
+/* A ring whose relay is gone stays until the keeper has read it. */
+typedef struct ring_row {
+        int      fd; /* -1: free */
+        bool     dead;
+        uint32_t generation;
+} ring_row;
+
+typedef struct supervisor {
+        /* what the command line said */
+        int         config; /* the folder */
+        int         state, key_file, resolv_conf; /* -1: none */
+        int         listeners[LIMIT_RELAYS];
+        uint32_t    relays;
+        int         admin_listener;
+        int         programs; /* folder of the executables */
+        /* shared memory */
+        int         board_fd, lease_fd, ledger_fd, vault_key_fd, ring_wake;
+        board      *board;
+        ring_row    rings[LIMIT_COLUMNS];
+        /* processes */
+        child       children[CHILDREN];
+        generation  generations[GENERATIONS];
+        uint32_t    last_generation;
+        int         signals;
+        /* reload in progress: who asked; index of the generation that starts, -1: none */
+        int         starting;
+        bool        reload_asked;
+        config_fault fault;
+        /* ending */
+        bool        stopping, hard;
+        uint64_t    stop_at_ms; /* when patience ends */
+        int         phase;
+        int         exit_status;
+} supervisor;
+
+/* Makes shared memory, closes the supervisor's sandbox, starts the roles and runs until a signal ends it.
+ * Returns the exit status: 0 clean, 1 the box refused, 2 the configuration is at fault. */
+int supervise(supervisor *s);
+
+/* ---- between the files ---- */
+
+err  shared_make(supervisor *s);
+int  shared_ring(void);
+
+/* A read-only descriptor of a file as this generation knows it; null: as it is now. -1 with errno. */
+int  snapshot_open(supervisor *s, snapshots *g, const char *name);
+void snapshots_forget(snapshots *g);
+
+child *spawn_child(supervisor *s, role_id role);
+/* Starts the process of a child row and grants it what its role holds. err SYSTEM */
+err    spawn_start(supervisor *s, child *c);
+child *spawn_find(supervisor *s, role_id role);
+void   spawn_tell(child *c, wire_type type, uint32_t slot, uint64_t number);
+/* A role is ready: gives it its pairs with the others, and a keeper all rings and names. */
+void   spawn_connect(supervisor *s, child *c);
+/* Tells the keeper, when there is one, of a ring, or of a generation's names. */
+void   spawn_ring(supervisor *s, uint32_t slot);
+void   spawn_names(supervisor *s, const generation *g);
+
+/* Starts the next generation. err NO_ROOM while too many are still draining */
+err  generation_begin(supervisor *s);
+/* A fresh column and ring: those of a dead relay stay its own until the keeper has read them. False: none is free. */
+bool relay_slot_renew(supervisor *s, child *c);
+/* A relay is ready, has refused or has died: moves its generation on. */
+void generation_relay_ready(supervisor *s, const child *c);
+void generation_fail(supervisor *s);
+void generation_collect(supervisor *s);
+
+#endif
