@@ -86,6 +86,9 @@ void *arena_alloc(arena *a, size_t bytes)
         assert(c->used + rounded <= c->size);
         void *p = (uint8_t *)c + c->used;
         c->used += rounded;
+#ifdef LETHE_NO_WIPE
+        memset(p, 0, rounded);
+#endif
         return p;
 }
 
@@ -100,16 +103,34 @@ view arena_copy(arena *a, view v)
         return (view){p, v.len};
 }
 
+static void chunk_drop(arena *a)
+{
+        arena_chunk *c = a->newest;
+        a->newest = c->older;
+        a->mapped -= c->size;
+        size_t size = c->size;
+        wipe(c, c->used);
+        munmap(c, size);
+}
+
+arena_mark arena_here(const arena *a) { return (arena_mark){a->newest, a->newest == nullptr ? 0 : a->newest->used}; }
+
+void arena_back(arena *a, arena_mark m)
+{
+        while (a->newest != m.chunk)
+                chunk_drop(a);
+        if (a->newest == nullptr)
+                return;
+        assert(m.used <= a->newest->used);
+        wipe((uint8_t *)a->newest + m.used, a->newest->used - m.used);
+        a->newest->used = m.used;
+}
+
 void arena_end(arena *a)
 {
-        while (a->newest != nullptr) {
-                arena_chunk *c = a->newest;
-                a->newest = c->older;
-                size_t size = c->size;
-                wipe(c, c->used);
-                munmap(c, size);
-        }
-        a->mapped = 0;
+        while (a->newest != nullptr)
+                chunk_drop(a);
+        assert(a->mapped == 0);
 }
 
 void region_init(region *r, size_t cap)

@@ -31,6 +31,14 @@ view arena_copy(arena *a, view v);
 /* Wipes what was handed out and unmaps everything. The arena is empty and usable afterwards. */
 void arena_end(arena *a);
 
+/* A place to come back to: what was allocated after it is wiped and given back. One stream event is one such turn. */
+typedef struct arena_mark {
+        arena_chunk *chunk;
+        size_t       used;
+} arena_mark;
+arena_mark arena_here(const arena *a);
+void       arena_back(arena *a, arena_mark m);
+
 /* A buffer that grows in place of its own mapping (mremap, so growth leaves no copy behind).
  * Counted in the arena's cap, wiped and unmapped by region_end or never: call it. */
 typedef struct region {

@@ -44,4 +44,13 @@ uint64_t secret_siphash(view data)
         return out;
 }
 
+uint64_t secret_key_number(view name)
+{
+        uint8_t  digest[SECRET_HASH_BYTES];
+        uint64_t number;
+        secret_hash(digest, name, (view){});
+        memcpy(&number, digest, sizeof number);
+        return number == 0 ? 1 : number;
+}
+
 err secret_lock(void *bytes, size_t len) { return sodium_mlock(bytes, len) == 0 ? OK : FAIL(SYSTEM); }

@@ -30,6 +30,9 @@ void secret_derive(uint8_t out[static SECRET_KEY_BYTES], uint64_t id, const char
 /* SipHash-2-4 under a random key of this process: for hash tables that input may attack. */
 uint64_t secret_siphash(view data);
 
+/* A number for a public name, the same in every process and never 0: for tables that processes share. Not secret. */
+uint64_t secret_key_number(view name);
+
 /* Locks memory against swapping and leaves it out of dumps. err SYSTEM when the kernel refuses the lock */
 err secret_lock(void *bytes, size_t len);
 

@@ -46,6 +46,7 @@ typedef struct keeper_status {
         uint8_t     export_key[32];
         uint8_t     export_key_number[8];
         keeper_slot slots[8];
+        uint8_t     device[16]; /* random, made with the state file; names the exports */
 } keeper_status;
 
 typedef struct keeper_unlock {

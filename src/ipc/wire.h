@@ -14,6 +14,7 @@
 #include "codec/config_json.h"
 
 constexpr int WIRE_CONTROL_FD = 3;
+constexpr int EXIT_REFUSED = 3; /* of a role whose start was refused: starting it again would not help */
 
 typedef enum role_id : uint8_t { ROLE_KEEPER, ROLE_RESOLVER, ROLE_ADMIN, ROLE_RELAY, ROLE_SUPERVISOR, ROLE_COUNT } role_id;
 
@@ -33,7 +34,7 @@ typedef enum wire_type : uint16_t {
         WIRE_STOP,      /* end cleanly: the keeper writes the final export first */
         WIRE_RELOADED,  /* admin: number = 1 done, 0 refused with fault */
         WIRE_RING_DEAD, /* keeper: the relay of ring `slot` has died */
-        WIRE_GENERATION, /* keeper: names of generation `number`: descriptor = lethe.json */
+        WIRE_GENERATION, /* keeper: generation `number` is coming: descriptor = lethe.json (what 0), policy.json (what 1) */
 } wire_type;
 
 typedef enum grant_id : uint16_t {

@@ -1,0 +1,349 @@
+#include "dialect/openai_event.h"
+
+#include <assert.h>
+
+#include "base/limit.h"
+
+enum : uint16_t {
+        ID_CHOICES = 1,
+        ID_CHOICE,
+        ID_INDEX,
+        ID_FINISH,
+        ID_CONTENT,
+        ID_REFUSAL,
+        ID_REASONING,
+        ID_TOOL,
+        ID_TOOL_INDEX,
+        ID_ARGUMENTS,
+        ID_INPUT,
+        ID_CALL,
+        ID_ERROR,
+};
+
+static const json_paths *event_paths(void)
+{
+        static const json_path_row rows[] = {
+                {"choices", ID_CHOICES},
+                {"choices[]", ID_CHOICE},
+                {"choices[].index", ID_INDEX},
+                {"choices[].finish_reason", ID_FINISH},
+                {"choices[].text", ID_CONTENT},
+                {"choices[].delta.content", ID_CONTENT},
+                {"choices[].delta.refusal", ID_REFUSAL},
+                {"choices[].delta.reasoning_content", ID_REASONING},
+                {"choices[].delta.reasoning", ID_REASONING},
+                {"choices[].delta.tool_calls[]", ID_TOOL},
+                {"choices[].delta.tool_calls[].index", ID_TOOL_INDEX},
+                {"choices[].delta.tool_calls[].function.arguments", ID_ARGUMENTS},
+                {"choices[].delta.tool_calls[].custom.input", ID_INPUT},
+                {"choices[].delta.function_call.arguments", ID_CALL},
+                {"error", ID_ERROR},
+                OPENAI_USAGE_PATHS,
+        };
+        static const json_paths *compiled;
+        if (compiled == nullptr)
+                compiled = json_paths_compile(rows, sizeof rows / sizeof *rows);
+        return compiled;
+}
+
+enum : size_t { NOTES = 256 };
+
+/* A lane's piece in this event. */
+typedef struct note {
+        lane_kind kind;
+        uint32_t  tool;
+        size_t    start, end;
+} note;
+
+/* One event being read. */
+typedef struct reading {
+        openai_stream *s;
+        view           data;
+        arena         *turn;
+        edits         *e;
+        openai_event  *out;
+        note          *notes; /* of the choice being read; room for NOTES */
+        size_t         count, tool_first;
+        uint32_t       choice, tool;
+        bool           finish;
+        size_t         choices_start, choices;
+        size_t         usage_key, usage_end; /* member `usage`: its key's first byte (inside the quotes), its end */
+        bool           usage_object;
+} reading;
+
+void openai_stream_begin(openai_stream *s, arena *a, const restoring *r, bool hide_usage)
+{
+        *s = (openai_stream){.restoring = r, .arena = a, .hide_usage = hide_usage};
+}
+
+static err note_add(reading *r, lane_kind kind, const json_token *t)
+{
+        if (t->kind != JSON_STRING)
+                return OK;
+        if (t->end > t->start)
+                r->out->content = true;
+        if (r->s->restoring == nullptr)
+                return OK;
+        if (r->count == NOTES)
+                return FAIL(UPSTREAM_BROKEN);
+        r->notes[r->count++] = (note){kind, r->tool, t->start, t->end};
+        return OK;
+}
+
+static const char *lane_shape(lane_kind kind)
+{
+        switch (kind) {
+        case LANE_CONTENT:
+                return "\"content\":\"";
+        case LANE_REFUSAL:
+                return "\"refusal\":\"";
+        case LANE_REASONING:
+                return "\"reasoning_content\":\"";
+        case LANE_CALL:
+                return "\"function_call\":{\"arguments\":\"";
+        case LANE_ARGUMENTS:
+        case LANE_INPUT:
+        case LANE_KINDS:
+                break;
+        }
+        return nullptr;
+}
+
+static void emit_tail_delta(emit *out, const lane *l, view text)
+{
+        if (l->kind == LANE_ARGUMENTS || l->kind == LANE_INPUT) {
+                emit_text(out, "\"tool_calls\":[{\"index\":");
+                emit_u64(out, l->tool);
+                emit_text(out, l->kind == LANE_INPUT ? ",\"custom\":{\"input\":\"" : ",\"function\":{\"arguments\":\"");
+                emit_view(out, text);
+                emit_text(out, "\"}}]");
+                return;
+        }
+        emit_text(out, lane_shape(l->kind));
+        emit_view(out, text);
+        emit_text(out, l->kind == LANE_CALL ? "\"}" : "\"");
+}
+
+/* The held-back end of a lane that this event closes: one more choice in the extra event. */
+static err tail_add(reading *r, lane *l, emit *extra, bool *first)
+{
+        view text = {};
+        bool changed = false;
+        if (!lane_pass(r->s->restoring, l, (view){}, true, r->turn, &text, &changed))
+                return FAIL(NO_ROOM);
+        if (!changed || text.len == 0)
+                return OK;
+        if (*first)
+                emit_view(extra, view_slice(r->data, 0, r->choices_start + 1));
+        else
+                emit_text(extra, ",");
+        *first = false;
+        emit_text(extra, "{\"index\":");
+        emit_u64(extra, r->choice);
+        emit_text(extra, ",\"delta\":{");
+        emit_tail_delta(extra, l, text);
+        emit_text(extra, "},\"finish_reason\":null}");
+        return OK;
+}
+
+static err tails_flush(reading *r)
+{
+        enum : size_t { PER_TAIL = 256 };
+        size_t   room = r->choices_start + 8 + (PER_TAIL + LIMIT_TOKEN_BYTES * 8) * r->s->lanes.count;
+        uint8_t *bytes = arena_alloc(r->turn, room);
+        if (bytes == nullptr)
+                return FAIL(NO_ROOM);
+        emit extra = emit_into(bytes, room);
+        bool first = true;
+        for (lane *l = r->s->lanes.first; l != nullptr; l = l->next)
+                if (l->choice == r->choice && !l->over) {
+                        l->over = true;
+                        TRY(tail_add(r, l, &extra, &first));
+                }
+        if (first)
+                return OK;
+        emit_text(&extra, "]}");
+        return emit_done(&extra, &r->out->extra);
+}
+
+static err choice_end(reading *r)
+{
+        for (size_t i = 0; i < r->count; i++) {
+                const note *n = &r->notes[i];
+                const lane  key = {.kind = n->kind, .choice = r->choice, .tool = n->tool};
+                lane       *l = lane_find(&r->s->lanes, r->s->restoring, r->s->arena, &key);
+                view        text;
+                bool        changed;
+                if (l == nullptr
+                    || !lane_pass(r->s->restoring, l, view_slice(r->data, n->start, n->end), r->finish, r->turn, &text,
+                                  &changed))
+                        return FAIL(NO_ROOM);
+                l->over = r->finish;
+                if (changed)
+                        TRY(edits_insert(r->e, n->start, n->end, text));
+        }
+        if (r->finish && r->s->restoring != nullptr)
+                TRY(tails_flush(r));
+        r->count = 0;
+        return OK;
+}
+
+static uint32_t small_number(view data, const json_token *t)
+{
+        uint64_t n = 0;
+        if (t->kind != JSON_NUMBER || !view_decimal(view_slice(data, t->start, t->end), UINT32_MAX, &n))
+                return 0;
+        return (uint32_t)n;
+}
+
+static err choice_token(reading *r, const json_token *t)
+{
+        if (t->kind == JSON_OBJECT) {
+                r->choices++;
+                r->count = 0;
+                r->choice = t->index;
+                r->tool = 0;
+                r->finish = false;
+                return OK;
+        }
+        return t->kind == JSON_OBJECT_END ? choice_end(r) : OK;
+}
+
+static void tool_token(reading *r, const json_token *t)
+{
+        if (t->kind == JSON_OBJECT) {
+                r->tool = t->index;
+                r->tool_first = r->count;
+                r->out->content = true;
+        } else if (t->kind == JSON_OBJECT_END) {
+                for (size_t i = r->tool_first; i < r->count; i++)
+                        r->notes[i].tool = r->tool;
+        }
+}
+
+static void usage_token(reading *r, const json_token *t)
+{
+        openai_usage_token(&r->s->usage, r->data, t);
+        if (t->path != OPENAI_USAGE)
+                return;
+        if (t->kind == JSON_KEY)
+                r->usage_key = t->start;
+        else
+                r->usage_end = t->end;
+        if (t->kind == JSON_OBJECT)
+                r->usage_object = true;
+}
+
+static err take(reading *r, const json_token *t)
+{
+        if (t->path >= OPENAI_USAGE && t->path <= OPENAI_USAGE_LAST) {
+                usage_token(r, t);
+                return OK;
+        }
+        if (t->kind == JSON_KEY)
+                return OK;
+        switch (t->path) {
+        case ID_CHOICES:
+                if (t->kind == JSON_ARRAY)
+                        r->choices_start = t->start;
+                return OK;
+        case ID_CHOICE:
+                return choice_token(r, t);
+        case ID_INDEX:
+                r->choice = small_number(r->data, t);
+                return OK;
+        case ID_FINISH:
+                if (t->kind == JSON_STRING)
+                        r->finish = r->s->finished = r->out->content = true;
+                return OK;
+        case ID_CONTENT:
+                return note_add(r, LANE_CONTENT, t);
+        case ID_REFUSAL:
+                return note_add(r, LANE_REFUSAL, t);
+        case ID_REASONING:
+                return note_add(r, LANE_REASONING, t);
+        case ID_TOOL:
+                tool_token(r, t);
+                return OK;
+        case ID_TOOL_INDEX:
+                r->tool = small_number(r->data, t);
+                return OK;
+        case ID_ARGUMENTS:
+                return note_add(r, LANE_ARGUMENTS, t);
+        case ID_INPUT:
+                return note_add(r, LANE_INPUT, t);
+        case ID_CALL:
+                return note_add(r, LANE_CALL, t);
+        case ID_ERROR:
+                if (t->kind != JSON_NULL)
+                        r->out->error = true;
+                return OK;
+        default:
+                return OK;
+        }
+}
+
+static bool is_space(uint8_t c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
+
+/* Takes the whole member out, with the comma that belongs to it. */
+static err usage_hide(reading *r)
+{
+        size_t start = r->usage_key - 1, end = r->usage_end;
+        size_t before = start;
+        while (before > 0 && is_space(r->data.data[before - 1]))
+                before--;
+        assert(before > 0);
+        if (r->data.data[before - 1] == ',')
+                return edits_insert(r->e, before - 1, end, (view){});
+        size_t after = end;
+        while (after < r->data.len && is_space(r->data.data[after]))
+                after++;
+        if (after < r->data.len && r->data.data[after] == ',')
+                end = after + 1;
+        return edits_insert(r->e, start, end, (view){});
+}
+
+static err read_all(reading *r)
+{
+        json_scan *scan = json_scan_begin(r->data, event_paths(), r->turn);
+        if (scan == nullptr)
+                return FAIL(NO_ROOM);
+        bool object = false;
+        for (;;) {
+                json_token t;
+                size_t     budget = SIZE_MAX;
+                if (failed(json_scan_next(scan, &budget, &t)))
+                        return FAIL(UPSTREAM_BROKEN);
+                if (t.kind == JSON_DONE)
+                        break;
+                if (t.depth == 0 && t.kind == JSON_OBJECT)
+                        object = true;
+                TRY(take(r, &t));
+        }
+        return object ? OK : FAIL(UPSTREAM_BROKEN);
+}
+
+err openai_stream_event(openai_stream *s, view data, arena *turn, edits *e, openai_event *out)
+{
+        *out = (openai_event){};
+        if (view_equal(data, VIEW("[DONE]"))) {
+                s->done = out->done = true;
+                return OK;
+        }
+        reading r = {.s = s, .data = data, .turn = turn, .e = e, .out = out};
+        if (s->restoring != nullptr) {
+                r.notes = arena_alloc(turn, NOTES * sizeof(note));
+                if (r.notes == nullptr)
+                        return FAIL(NO_ROOM);
+        }
+        TRY(read_all(&r));
+        if (out->content)
+                s->content_events++;
+        if (!s->hide_usage || r.usage_key == 0)
+                return OK;
+        if (r.usage_object && r.choices == 0)
+                out->drop = true;
+        else
+                TRY(usage_hide(&r));
+        return OK;
+}

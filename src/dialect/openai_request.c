@@ -1,0 +1,194 @@
+#include "dialect/openai_request.h"
+
+#include <assert.h>
+
+enum : uint16_t {
+        ID_NONE,
+        ID_MODEL,
+        ID_STREAM,
+        ID_OPTIONS,
+        ID_INCLUDE_USAGE,
+        ID_MESSAGES,
+        ID_MESSAGE,
+        ID_ROLE,
+        ID_DATA_URL,
+        ID_INPUT,
+        ID_FUNCTIONAL,
+};
+
+static const json_path_row path_rows[] = {
+#define PATH(path, id, functional) {path, ID_##id},
+#include "dialect/openai_path.def"
+#undef PATH
+};
+
+static bool is_functional(uint16_t id)
+{
+        static const struct {
+                uint16_t id;
+                bool     functional;
+        } rows[] = {
+#define PATH(path, id, functional) {ID_##id, functional},
+#include "dialect/openai_path.def"
+#undef PATH
+        };
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+                if (rows[i].id == id)
+                        return rows[i].functional;
+        return false;
+}
+
+const json_paths *openai_request_paths(void)
+{
+        static const json_paths *compiled;
+        if (compiled == nullptr)
+                compiled = json_paths_compile(path_rows, sizeof path_rows / sizeof *path_rows);
+        return compiled;
+}
+
+void openai_request_begin(openai_request *r, openai_endpoint endpoint) { *r = (openai_request){.endpoint = endpoint}; }
+
+static openai_role role_of(view raw)
+{
+        static const struct {
+                const char *word;
+                openai_role role;
+        } roles[] = {{"user", OPENAI_USER},     {"assistant", OPENAI_ASSISTANT}, {"tool", OPENAI_TOOL},
+                     {"function", OPENAI_TOOL}, {"system", OPENAI_SYSTEM},       {"developer", OPENAI_SYSTEM}};
+        for (size_t i = 0; i < sizeof roles / sizeof *roles; i++)
+                if (json_raw_equal(raw, view_of_text(roles[i].word)))
+                        return roles[i].role;
+        return OPENAI_OTHER;
+}
+
+static err take_flag(openai_request *r, const json_token *t)
+{
+        if (t->kind != JSON_TRUE && t->kind != JSON_FALSE && t->kind != JSON_NULL)
+                return FAIL(BAD_BODY);
+        r->flag_start = t->start;
+        r->flag_end = t->end;
+        r->usage_wanted = t->kind == JSON_TRUE;
+        return OK;
+}
+
+static err take_options(openai_request *r, const json_token *t)
+{
+        if (t->kind == JSON_OBJECT) {
+                r->options_object = r->options_empty = true;
+                r->options_start = t->start;
+                return OK;
+        }
+        if (t->kind == JSON_NULL) {
+                r->options_start = t->start;
+                r->options_end = t->end;
+                return OK;
+        }
+        return t->kind == JSON_OBJECT_END ? OK : FAIL(BAD_BODY);
+}
+
+static err take_known(openai_request *r, view doc, const json_token *t)
+{
+        switch (t->path) {
+        case ID_MODEL:
+                if (t->kind != JSON_STRING)
+                        return FAIL(BAD_BODY);
+                r->has_model = true;
+                r->model_start = t->start;
+                r->model_end = t->end;
+                return OK;
+        case ID_STREAM:
+                if (t->kind != JSON_TRUE && t->kind != JSON_FALSE && t->kind != JSON_NULL)
+                        return FAIL(BAD_BODY);
+                r->stream = t->kind == JSON_TRUE;
+                return OK;
+        case ID_OPTIONS:
+                return take_options(r, t);
+        case ID_INCLUDE_USAGE:
+                return take_flag(r, t);
+        case ID_MESSAGES:
+                if (t->kind != JSON_ARRAY && t->kind != JSON_ARRAY_END)
+                        return FAIL(BAD_BODY);
+                r->has_payload = true;
+                return OK;
+        case ID_INPUT:
+                r->has_payload = true;
+                /* Token ids cannot be examined without the vendor's tokenizer, so they may not pass. */
+                return t->kind == JSON_NUMBER ? FAIL(POLICY_LIMIT) : OK;
+        case ID_MESSAGE:
+                if (t->kind != JSON_OBJECT && t->kind != JSON_OBJECT_END)
+                        return FAIL(BAD_BODY);
+                r->in_message = t->kind == JSON_OBJECT;
+                if (r->in_message)
+                        r->role = OPENAI_OTHER;
+                return OK;
+        case ID_ROLE:
+                if (t->kind != JSON_STRING)
+                        return FAIL(BAD_BODY);
+                r->role = role_of(view_slice(doc, t->start, t->end));
+                return OK;
+        default:
+                return OK;
+        }
+}
+
+static bool is_data_url(view doc, const json_token *t)
+{
+        return t->path == ID_DATA_URL && view_starts(view_slice(doc, t->start, t->end), VIEW("data:"));
+}
+
+err openai_request_token(openai_request *r, view doc, const json_token *t, openai_text *text)
+{
+        *text = OPENAI_NO_TEXT;
+        if (t->depth == 0) {
+                if (t->kind == JSON_DONE)
+                        return OK;
+                if (t->kind != JSON_OBJECT && t->kind != JSON_OBJECT_END)
+                        return FAIL(BAD_BODY);
+                if (t->kind == JSON_OBJECT)
+                        r->root_empty = true;
+                else
+                        r->root_end = t->start;
+                return OK;
+        }
+        if (t->kind == JSON_KEY) {
+                r->root_empty = false;
+                /* A key below stream_options: the object is not empty. */
+                if (r->options_object && r->options_end == 0)
+                        r->options_empty = false;
+                return OK;
+        }
+        TRY(take_known(r, doc, t));
+        if (t->path == ID_OPTIONS && t->kind == JSON_OBJECT_END)
+                r->options_end = t->end;
+        if (t->path == ID_MESSAGE && t->kind == JSON_OBJECT_END)
+                *text = OPENAI_MESSAGE_END;
+        else if (t->kind == JSON_STRING && !is_functional(t->path) && !is_data_url(doc, t))
+                *text = OPENAI_SCAN;
+        return OK;
+}
+
+/* Usage is always asked for; the answer hides it again from a caller who did not ask. */
+static err ask_for_usage(const openai_request *r, edits *e)
+{
+        if (r->options_start == 0)
+                return edits_insert(e, r->root_end, r->root_end,
+                                    VIEW(",\"stream_options\":{\"include_usage\":true}"));
+        if (!r->options_object)
+                return edits_insert(e, r->options_start, r->options_end, VIEW("{\"include_usage\":true}"));
+        if (r->flag_start != 0)
+                return edits_insert(e, r->flag_start, r->flag_end, VIEW("true"));
+        size_t inside = r->options_start + 1;
+        return edits_insert(e, inside, inside,
+                            r->options_empty ? VIEW("\"include_usage\":true") : VIEW("\"include_usage\":true,"));
+}
+
+err openai_request_finish(openai_request *r, edits *e)
+{
+        if (!r->has_model || !r->has_payload || r->root_end == 0)
+                return FAIL(BAD_BODY);
+        if (r->endpoint == OPENAI_EMBEDDINGS)
+                r->stream = false;
+        if (r->stream && !r->usage_wanted)
+                return ask_for_usage(r, e);
+        return OK;
+}

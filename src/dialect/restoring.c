@@ -1,0 +1,60 @@
+#include "dialect/restoring.h"
+
+#include "base/limit.h"
+#include "codec/json_scan.h"
+
+lane *lane_find(lane_list *l, const restoring *r, arena *a, const lane *key)
+{
+        for (lane *at = l->first; at != nullptr; at = at->next)
+                if (at->kind == key->kind && at->choice == key->choice && at->tool == key->tool)
+                        return at;
+        if (l->count >= LIMIT_LANES)
+                return nullptr;
+        lane *made = arena_alloc(a, sizeof *made);
+        void *state = arena_alloc(a, r->lane_bytes);
+        if (made == nullptr || state == nullptr)
+                return nullptr;
+        *made = *key;
+        made->state = state;
+        made->next = l->first;
+        l->first = made;
+        l->count++;
+        r->begin(r->ctx, state, key->kind == LANE_ARGUMENTS || key->kind == LANE_CALL);
+        return made;
+}
+
+/* Longest escape of one byte. */
+enum : size_t { ESCAPE_BYTES = 6 };
+
+bool lane_pass(const restoring *r, lane *l, view raw, bool flush, arena *a, view *out, bool *changed)
+{
+        *changed = false;
+        uint8_t *plain = arena_alloc(a, raw.len + 1);
+        if (plain == nullptr)
+                return false;
+        emit decoded = emit_into(plain, raw.len + 1);
+        json_unescape(raw, &decoded);
+        view   text = {plain, decoded.len};
+        size_t room = r->room(r->ctx, l->state, text.len);
+        uint8_t *bytes = arena_alloc(a, room + 1);
+        if (bytes == nullptr)
+                return false;
+        emit restored = emit_into(bytes, room + 1);
+        r->feed(r->ctx, l->state, text, &restored);
+        if (flush)
+                r->flush(r->ctx, l->state, &restored);
+        if (restored.full)
+                return false;
+        view now = {bytes, restored.len};
+        if (view_equal(now, text))
+                return true;
+        *changed = true;
+        size_t   escaped = now.len * ESCAPE_BYTES + 1;
+        uint8_t *target = arena_alloc(a, escaped);
+        if (target == nullptr)
+                return false;
+        emit json = emit_into(target, escaped);
+        emit_json_inner(&json, now);
+        *out = (view){target, json.len};
+        return true;
+}

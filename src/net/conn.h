@@ -1,0 +1,89 @@
+/* net/conn: one connection, accepted or dialled, TLS or plain: bytes and flow, no meaning.
+ *
+ * Written bytes of one turn of the loop go out in one system call at its end. */
+#ifndef NET_CONN_H
+#define NET_CONN_H
+
+#include "base/view.h"
+#include "net/loop.h"
+#include "net/tls.h"
+
+typedef struct net_conn net_conn;
+
+typedef enum net_end : uint8_t {
+        NET_CLEAN,       /* the peer said goodbye (close_notify; on plain connections: end of stream) */
+        NET_CUT,         /* it went without */
+        NET_UNREACHABLE, /* connect failed */
+        NET_TLS_FAILED,  /* handshake or record layer */
+        NET_CERTIFICATE, /* the peer's certificate was not accepted */
+        NET_TIMEOUT,     /* handshake deadline of an accepted connection */
+} net_end;
+
+/* Callbacks of the owner. After net_close or net_abort none of them is called any more. */
+typedef struct net_user {
+        void (*opened)(void *ctx);             /* handshake done: bytes may be written */
+        void (*data)(void *ctx, view plain);   /* must take all; borrowed and wiped after the call. After
+                                                  net_pause up to LIMIT_READ_BYTES may still come */
+        void (*drained)(void *ctx);            /* unsent bytes fell below LIMIT_QUEUE_LOW_BYTES after having been
+                                                  above LIMIT_QUEUE_HIGH_BYTES */
+        void (*closed)(void *ctx, net_end why); /* the peer or the network ended it; the conn is gone */
+} net_user;
+
+/* Gives the connection to another owner. */
+void net_own(net_conn *c, const net_user *user, void *ctx);
+
+/* Queues bytes; never refuses: the owner looks at net_unsent before it asks for more. */
+void net_write(net_conn *c, view plain);
+/* Bytes queued that the kernel has not taken yet (as they are on the wire). */
+size_t net_unsent(const net_conn *c);
+/* Bytes the kernel has taken since the connection began: progress, for stall timers. */
+uint64_t net_taken(const net_conn *c);
+
+/* Backpressure: stops and starts reading. */
+void net_pause(net_conn *c);
+void net_resume(net_conn *c);
+
+/* Sends what is queued, says goodbye, drains what the peer still sends (64 KiB or 1 s) and closes. */
+void net_close(net_conn *c);
+/* Closes now. `reset`: with RST. */
+void net_abort(net_conn *c, bool reset);
+
+/* True when the handshake resumed an earlier session. */
+bool net_resumed(const net_conn *c);
+
+/* ---- listening ---- */
+
+typedef struct net_listener net_listener;
+
+typedef struct net_accept {
+        /* A connection has arrived (before its handshake). Returns the owner's context, and fills *user. Null: refuse. */
+        void *(*arrived)(void *ctx, net_conn *c, const net_user **user);
+        /* A handshake failed or timed out; for counting. */
+        void (*failed)(void *ctx);
+        void    *ctx;
+        tls_server *tls;          /* null: plain */
+        uint64_t handshake_ms;
+        size_t   max_connections; /* beyond it peers wait in the kernel's queue */
+        size_t   max_handshakes;
+} net_accept;
+
+/* Listens on a bound socket (takes the descriptor). `a` is copied. Null when the system refuses. */
+net_listener *net_listen(net_loop *l, int fd, const net_accept *a);
+/* Stops accepting; connections go on. */
+void   net_listener_stop(net_listener *n);
+size_t net_listener_connections(const net_listener *n);
+
+/* ---- dialling ---- */
+
+typedef struct net_target {
+        uint8_t     family; /* 4 or 6 */
+        uint8_t     address[16];
+        uint16_t    port;
+        tls_client *tls;    /* null: plain */
+} net_target;
+
+/* Connects to exactly this address. `opened` or `closed` follows, never from inside this call. Null: no memory or
+ * descriptor. Deadlines are the owner's. */
+net_conn *net_dial(net_loop *l, const net_target *t, const net_user *user, void *ctx);
+
+#endif

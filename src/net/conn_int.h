@@ -1,0 +1,54 @@
+/* net/conn_int: a connection's inside, for conn.c, listen.c and dial.c. */
+#ifndef NET_CONN_INT_H
+#define NET_CONN_INT_H
+
+#include "net/conn.h"
+#include "net/loop_int.h"
+
+typedef enum conn_state : uint8_t {
+        CONN_CONNECTING, /* TCP */
+        CONN_HANDSHAKE,  /* TLS */
+        CONN_OPEN,
+        CONN_LEAVING, /* net_close was called: the owner is gone, bytes still go out */
+        CONN_CLOSING, /* waits for libuv's close callback, which frees it */
+} conn_state;
+
+struct net_conn {
+        net_loop     *loop;
+        net_user      user; /* empty once the owner let go */
+        void         *user_ctx;
+        tls_session  *tls;
+        net_listener *listener; /* accepted: who counts it */
+        uv_tcp_t      tcp;
+        uv_write_t    write;
+        uv_shutdown_t shut;
+        uv_connect_t  connect;
+        net_timer     timer; /* handshake deadline, later the linger */
+        tls_client   *client; /* dialled: what to speak once connected */
+
+        uint8_t *out, *flying; /* being filled; being written by libuv */
+        size_t   out_len, out_room, flying_len;
+        uint64_t taken;
+        view     in; /* cipher bytes of this read, in the loop's buffer */
+        size_t   lingered;
+
+        net_conn  *next_dirty;
+        conn_state state;
+        bool       dirty, was_high, paused, reading, in_ended, broken, fin_sent, handshaking, counted;
+};
+
+net_conn *conn_new(net_loop *l);
+/* The TCP connection stands: starts TLS or reports opened. */
+void conn_begin(net_conn *c, tls_server *server, tls_client *client);
+void conn_start_reading(net_conn *c);
+void conn_flush(net_conn *c);
+/* The peer or the network ended it: frees and tells the owner. */
+void conn_end(net_conn *c, net_end why);
+/* Frees without telling. */
+void conn_destroy(net_conn *c);
+
+/* net/listen: accounting of an accepted connection. */
+void conn_handshake_over(net_conn *c, bool good);
+void conn_uncount(net_conn *c);
+
+#endif

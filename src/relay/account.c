@@ -1,0 +1,102 @@
+#include <assert.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/event.h"
+#include "relay/exchange.h"
+
+void count(relay *r, counter_id c, uint64_t n)
+{
+        atomic_fetch_add_explicit(&r->setup.column->counters[c], n, memory_order_relaxed);
+}
+
+void gauge(relay *r, counter_id c, uint64_t now)
+{
+        atomic_store_explicit(&r->setup.column->counters[c], now, memory_order_relaxed);
+}
+
+static usage_record record_of(const exchange *x, usage_kind kind)
+{
+        const catalog *c = x->relay->setup.catalog;
+        usage_record   r = {.version = 1, .kind = kind, .streamed = x->streaming,
+                            .generation = x->relay->setup.generation, .project = USAGE_NO_INDEX,
+                            .model = USAGE_NO_INDEX, .vendor = USAGE_NO_INDEX};
+        if (x->key >= 0)
+                r.project = c->keys[x->key].project;
+        if (x->model >= 0) {
+                r.model = (uint16_t)x->model;
+                if (x->retry.attempts > 0)
+                        r.vendor = c->upstreams[c->models[x->model].targets[x->target].upstream].vendor_index;
+        }
+        return r;
+}
+
+static void commit(exchange *x, const usage_record *r)
+{
+        if (x->reserved_records == 0)
+                return;
+        usage_ring_commit(x->relay->setup.ring, r);
+        x->reserved_records--;
+        uint64_t one = 1;
+        /* The keeper looks by itself once a second: a full counter loses nothing. */
+        [[maybe_unused]] ssize_t ignored = write(x->relay->setup.ring_wake, &one, sizeof one);
+}
+
+/* What the vendor will have counted, when it did not say: four bytes of a prompt make a token, and so does one event. */
+static tokens estimate(const exchange *x)
+{
+        enum : uint64_t { BYTES_PER_TOKEN = 4 };
+        tokens t = {};
+        t.count[TOKENS_INPUT] = (edits_length(&x->edits, x->body.len) + BYTES_PER_TOKEN - 1) / BYTES_PER_TOKEN;
+        t.count[TOKENS_OUTPUT] = x->streaming ? x->stream.content_events : (x->answer.len + BYTES_PER_TOKEN - 1) / BYTES_PER_TOKEN;
+        return t;
+}
+
+void account_attempt(exchange *x, fault_class fault, bool whole, const attempt_facts *f)
+{
+        usage_record  r = record_of(x, USAGE_ATTEMPT);
+        openai_usage *u = x->streaming ? &x->stream.usage : &x->whole.usage;
+        bool          charged = whole || (f->sent && fault_describe(fault)->billed);
+        tokens        t = {};
+        if (!whole)
+                count(x->relay, COUNTER_attempts_failed, 1);
+        if (u->stated) {
+                t = openai_usage_classes(u);
+                r.basis = USAGE_REPORTED;
+                r.suspect = u->suspect;
+                if (u->suspect)
+                        event(EVENT_USAGE_SUSPECT, x->relay->setup.catalog->models[x->model].targets[x->target].upstream, 0);
+        } else if (charged) {
+                t = estimate(x);
+                r.basis = USAGE_ESTIMATED;
+        } else {
+                r.basis = USAGE_NOT_BILLED;
+        }
+        memcpy(r.tokens, t.count, sizeof r.tokens);
+        commit(x, &r);
+}
+
+void account_exchange(exchange *x, ending why)
+{
+        if (!x->admitted)
+                return;
+        usage_record r = record_of(x, USAGE_EXCHANGE);
+        uint64_t     now = clock_us();
+        r.ending = why;
+        r.attempts = x->retry.attempts;
+        r.ttft_ms = x->first_us == 0 ? UINT32_MAX : (uint32_t)((x->first_us - x->complete_us) / 1000);
+        r.duration_ms = (uint32_t)((now - x->begun_us) / 1000);
+        if (x->redactor != nullptr) {
+                const uint32_t *counts = redact_counts(x->redactor);
+                for (int i = 0; i < ENTITY_COUNT; i++)
+                        r.redactions[i] = counts[i] > UINT16_MAX ? UINT16_MAX : (uint16_t)counts[i];
+        }
+        /* One reserved record is always left for this one. */
+        assert(x->reserved_records > 0);
+        commit(x, &r);
+        count(x->relay, COUNTER_exchanges_ended, 1);
+        if (why == ENDING_WHOLE)
+                count(x->relay, COUNTER_exchanges_whole, 1);
+        if (x->restored > 0)
+                count(x->relay, COUNTER_restored, x->restored);
+}

@@ -1,0 +1,177 @@
+#include <assert.h>
+
+#include "base/clock.h"
+#include "base/event.h"
+#include "base/secret.h"
+#include "relay/exchange.h"
+#include "vault/client_key.h"
+
+/* Records one exchange may owe the keeper: one for each attempt (a stale warm connection makes one more), one for itself. */
+enum : uint32_t { RECORDS = LIMIT_ATTEMPTS + 1 + 1 };
+
+static const struct {
+        http1_method method;
+        const char  *path;
+        route_kind   kind;
+        bool         prefix; /* something must follow */
+} routes[] = {
+        {HTTP1_POST, "/v1/chat/completions", ROUTE_CHAT, false},
+        {HTTP1_POST, "/v1/embeddings", ROUTE_EMBEDDINGS, false},
+        {HTTP1_GET, "/v1/models", ROUTE_MODELS, false},
+        {HTTP1_GET, "/v1/models/", ROUTE_MODEL, true},
+};
+
+/* Exact match, no normalising: what is not one of these addresses is nothing. */
+static route_kind route_of(const http1_head *h, bool *wrong_method)
+{
+        view path = h->target;
+        const uint8_t *query = path.len == 0 ? nullptr : memchr(path.data, '?', path.len);
+        if (query != nullptr)
+                path.len = (size_t)(query - path.data);
+        *wrong_method = false;
+        for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
+                view want = view_of_text(routes[i].path);
+                bool here = routes[i].prefix ? view_starts(path, want) && path.len > want.len : view_equal(path, want);
+                if (!here)
+                        continue;
+                if (h->method == routes[i].method)
+                        return routes[i].kind;
+                *wrong_method = true;
+        }
+        return ROUTE_NONE;
+}
+
+/* The key may come in three fields; two different ones are a contradiction that is not guessed at. */
+static view presented_key(const http1_head *h)
+{
+        static const char bearer[] = "bearer ";
+        view authorization = http1_get(h, VIEW("authorization"));
+        view other = http1_get(h, VIEW("x-api-key"));
+        if (other.len == 0)
+                other = http1_get(h, VIEW("x-goog-api-key"));
+        if (authorization.len == 0)
+                return other;
+        if (!view_equal_nocase(view_slice(authorization, 0, sizeof bearer - 1), VIEW(bearer)))
+                return (view){};
+        view key = view_slice(authorization, sizeof bearer - 1, authorization.len);
+        return other.len == 0 || view_equal(other, key) ? key : (view){};
+}
+
+static err_code authenticate(exchange *x, const http1_head *h)
+{
+        const catalog *c = x->relay->setup.catalog;
+        view           id = {}, secret = {};
+        /* An unknown id costs the same as a known one. */
+        static const uint8_t nobody[32];
+        bool well_formed = !failed(client_key_parse(presented_key(h), &id, &secret));
+        int  found = well_formed ? catalog_find_key(c, id) : -1;
+        uint8_t pepper[32], hash[32];
+        if (failed(lease_copy_pepper(x->relay->setup.lease, pepper)))
+                return ERR_SEALED;
+        client_key_hash(pepper, id, secret, hash);
+        wipe(pepper, sizeof pepper);
+        bool good = secret_equal(hash, found < 0 ? nobody : c->keys[found].hash, sizeof hash) && found >= 0;
+        if (!good || c->keys[found].expires_s <= clock_wall_s())
+                return ERR_NO_KEY;
+        x->key = found;
+        return ERR_NONE;
+}
+
+static err_code serving(const relay *r)
+{
+        switch (atomic_load_explicit(&r->setup.board->keeper, memory_order_relaxed)) {
+        case KEEPER_OPEN:
+                return ERR_NONE;
+        case KEEPER_SEALED:
+                return ERR_SEALED;
+        default:
+                return ERR_NO_KEEPER;
+        }
+}
+
+static err_code claim(exchange *x)
+{
+        relay                  *r = x->relay;
+        const catalog_settings *s = &r->setup.catalog->settings;
+        if (r->exchanges >= s->exchanges || !usage_ring_reserve(r->setup.ring, RECORDS)) {
+                event(EVENT_OVERLOADED, (int64_t)r->exchanges, (int64_t)r->body_bytes);
+                return ERR_OVERLOADED;
+        }
+        const catalog_key *key = &r->setup.catalog->keys[x->key];
+        int slot = board_key_slot(r->setup.board, secret_key_number(view_of_text(key->id)));
+        if (slot >= 0 && board_running(r->setup.board, slot) >= s->key_exchanges) {
+                usage_ring_release(r->setup.ring, RECORDS);
+                count(r, COUNTER_refused_key_busy, 1);
+                return ERR_KEY_BUSY;
+        }
+        if (slot >= 0)
+                atomic_fetch_add_explicit(&r->setup.column->running[slot], 1, memory_order_relaxed);
+        x->key_slot = slot;
+        x->reserved_records = RECORDS;
+        x->admitted = true;
+        r->exchanges++;
+        usage_ring_admit(r->setup.ring);
+        count(r, COUNTER_exchanges, 1);
+        gauge(r, COUNTER_exchanges_now, r->exchanges);
+        return ERR_NONE;
+}
+
+static err_code judge(exchange *x, const http1_head *h)
+{
+        bool wrong_method;
+        x->route = route_of(h, &wrong_method);
+        if (x->route == ROUTE_NONE)
+                return wrong_method ? ERR_BAD_METHOD : ERR_NO_ROUTE;
+        err_code code = serving(x->relay);
+        if (code == ERR_NONE)
+                code = authenticate(x, h);
+        if (code != ERR_NONE || x->route == ROUTE_MODELS || x->route == ROUTE_MODEL)
+                return code;
+        code = claim(x);
+        if (code == ERR_NONE && h->sized && !admit_bytes(x, h->length))
+                return ERR_OVERLOADED;
+        return code;
+}
+
+void admit_head(exchange *x)
+{
+        x->refused = judge(x, x->client->parser.head);
+        /* The whole body will come: one mapping now, instead of growing. */
+        const http1_head *h = x->client->parser.head;
+        if (x->refused == ERR_NONE && h->sized && failed(region_reserve(&x->body, h->length)))
+                x->refused = ERR_NO_ROOM;
+}
+
+bool admit_bytes(exchange *x, uint64_t bytes)
+{
+        relay   *r = x->relay;
+        uint64_t held = x->body.len + bytes;
+        if (held <= x->reserved_bytes)
+                return true;
+        uint64_t more = held - x->reserved_bytes;
+        if (r->body_bytes + more > r->setup.catalog->settings.bodies_bytes)
+                return false;
+        r->body_bytes += more;
+        x->reserved_bytes += more;
+        gauge(r, COUNTER_body_bytes_now, r->body_bytes);
+        return true;
+}
+
+void admit_release(exchange *x)
+{
+        relay *r = x->relay;
+        assert(r->body_bytes >= x->reserved_bytes);
+        r->body_bytes -= x->reserved_bytes;
+        x->reserved_bytes = 0;
+        gauge(r, COUNTER_body_bytes_now, r->body_bytes);
+        if (!x->admitted)
+                return;
+        if (x->key_slot >= 0)
+                atomic_fetch_sub_explicit(&r->setup.column->running[x->key_slot], 1, memory_order_relaxed);
+        if (x->reserved_records > 0)
+                usage_ring_release(r->setup.ring, x->reserved_records);
+        x->reserved_records = 0;
+        x->admitted = false;
+        r->exchanges--;
+        gauge(r, COUNTER_exchanges_now, r->exchanges);
+}

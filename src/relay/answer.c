@@ -1,0 +1,44 @@
+#include <assert.h>
+
+#include "base/clock.h"
+#include "relay/exchange.h"
+
+static void broken(exchange *x)
+{
+        account_attempt(x, FAULT_BROKEN, false, &x->facts);
+        forward_failed(x, FAULT_BROKEN, (view){});
+}
+
+static void on_work(void *ctx)
+{
+        exchange *x = ctx;
+        size_t    budget = LIMIT_STEP_BYTES;
+        bool      done;
+        err       e = openai_answer_step(&x->whole, &budget, &done);
+        if (failed(e) || (done && x->whole.error)) {
+                broken(x);
+                return;
+        }
+        if (!done) {
+                net_task_queue(x->relay->setup.loop, &x->work);
+                return;
+        }
+        account_attempt(x, FAULT_CLASSES, true, &x->facts);
+        x->first_us = clock_us();
+        if (x->out.len > 0)
+                region_end(&x->answer);
+        reply_whole(x, 200, region_view(x->out.len > 0 ? &x->out : &x->answer), ENDING_WHOLE);
+}
+
+void answer_begin(exchange *x, const attempt_facts *f)
+{
+        bool restore = x->table.count > 0 && x->route == ROUTE_CHAT;
+        x->facts = *f;
+        x->work = (net_task){.run = on_work, .ctx = x};
+        err e = openai_answer_begin(&x->whole, region_view(&x->answer), restore ? &x->restoring : nullptr, &x->arena,
+                                    &x->out);
+        if (failed(e))
+                broken(x);
+        else
+                on_work(x);
+}

@@ -1,0 +1,85 @@
+#include "relay/exchange.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/emit.h"
+#include "base/secret.h"
+
+/* Everything of an exchange but its bodies: head, scanner, edits, placeholders. */
+enum : size_t { ARENA_BYTES = 48 * 1024 * 1024 };
+
+static void on_deadline(void *ctx)
+{
+        exchange *x = ctx;
+        if (x->attempt != nullptr) {
+                attempt_facts facts;
+                upstream_cancel(x->attempt, &facts);
+                x->attempt = nullptr;
+                account_attempt(x, FAULT_TIMEOUT, false, &facts);
+        }
+        x->ending = ENDING_TIMEOUT;
+        if (x->committed_head && x->streaming)
+                stream_fail(x, ERR_UPSTREAM_TIMEOUT, (view){});
+        else
+                reply_error(x, ERR_UPSTREAM_TIMEOUT, (view){});
+}
+
+exchange *exchange_new(client *c)
+{
+        exchange *x = calloc(1, sizeof *x);
+        if (x == nullptr)
+                return nullptr;
+        const catalog_settings *s = &c->relay->setup.catalog->settings;
+        x->relay = c->relay;
+        x->client = c;
+        x->key = x->key_slot = x->model = -1;
+        arena_init(&x->arena, ARENA_BYTES);
+        region_init(&x->body, s->body_bytes);
+        region_init(&x->answer, LIMIT_RESPONSE_BYTES);
+        region_init(&x->out, LIMIT_RESPONSE_BYTES * 2);
+        x->deadline = (net_timer){.fire = on_deadline, .ctx = x};
+        x->begun_us = clock_us();
+        uint8_t random[16];
+        secret_random(random, sizeof random);
+        emit e = emit_into((uint8_t *)x->id, sizeof x->id - 1);
+        emit_hex(&e, (view){random, sizeof random});
+        net_timer_set(x->relay->setup.loop, &x->deadline, s->stream_ms);
+        return x;
+}
+
+void exchange_end(exchange *x, ending why)
+{
+        assert(x->state != EXCHANGE_ENDED);
+        net_loop *loop = x->relay->setup.loop;
+        if (x->attempt != nullptr) {
+                attempt_facts facts;
+                upstream_cancel(x->attempt, &facts);
+                x->attempt = nullptr;
+                account_attempt(x, FAULT_CUT, false, &facts);
+        }
+        account_exchange(x, why);
+        admit_release(x);
+        net_timer_clear(loop, &x->deadline);
+        if (x->hold.fire != nullptr)
+                net_timer_clear(loop, &x->hold);
+        net_task_cancel(loop, &x->work);
+        sse_end(&x->sse);
+        region_end(&x->body);
+        region_end(&x->answer);
+        region_end(&x->out);
+        arena_end(&x->arena);
+        if (x->client != nullptr)
+                x->client->exchange = nullptr;
+        graveyard *graves = &x->relay->graves;
+        wipe(x, sizeof *x);
+        x->state = EXCHANGE_ENDED;
+        graveyard_bury(graves, &x->grave);
+}
+
+void exchange_abandon(exchange *x)
+{
+        count(x->relay, COUNTER_client_aborts, 1);
+        exchange_end(x, ENDING_CLIENT_ABORT);
+}

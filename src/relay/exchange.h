@@ -1,0 +1,201 @@
+/* relay/exchange: one request and its answer, all attempts: one arena, one ending.
+ *
+ *      HEAD ──► BODY ──► DECIDE ──► SEND ◄──► (next target) ──► RELAY ──► ENDED
+ *        └────────┴─────────┴─────────┴──────────────┴────────────┘  every way out goes through exchange_end
+ *
+ * Files: client.c feeds it bytes; admit.c decides who may; decide.c walks the body with policy; forward.c makes
+ * attempts; stream.c and answer.c bring the answer back; reply.c speaks for ourselves; account.c tells the keeper. */
+#ifndef RELAY_EXCHANGE_H
+#define RELAY_EXCHANGE_H
+
+#include "base/arena.h"
+#include "codec/edit.h"
+#include "codec/http1.h"
+#include "codec/json_scan.h"
+#include "codec/sse.h"
+#include "dialect/openai_answer.h"
+#include "dialect/openai_error.h"
+#include "dialect/openai_event.h"
+#include "dialect/openai_request.h"
+#include "policy/redact.h"
+#include "policy/restore.h"
+#include "relay/grave.h"
+#include "relay/relay.h"
+#include "relay/upstream.h"
+#include "route/retry.h"
+
+typedef struct exchange exchange;
+typedef struct client   client;
+
+struct relay {
+        relay_setup   setup;
+        graveyard     graves;
+        upstreams    *upstreams;
+        net_listener *listener;
+        client       *clients; /* all connections, doubly linked */
+        net_timer     housekeeping; /* ticket keys, drain */
+        uint64_t      drain_until_ms;
+        size_t        exchanges;   /* admitted and not ended */
+        uint64_t      body_bytes;  /* held by exchanges */
+        bool          draining;
+};
+
+typedef enum client_wait : uint8_t { WAIT_NOTHING, WAIT_IDLE, WAIT_HEAD, WAIT_BODY, WAIT_WRITE } client_wait;
+
+/* One caller's connection. */
+struct client {
+        grave       grave;
+        relay      *relay;
+        net_conn   *conn; /* null once it is gone */
+        client     *newer, *older;
+        exchange   *exchange; /* null between requests */
+        http1       parser;
+        http1_setup setup;
+        region      held;     /* pipelined bytes that came before their turn */
+        net_task    resume;   /* feeds `held` in a turn of its own */
+        net_timer   timer;
+        client_wait wait;
+        uint64_t    taken;    /* net_taken when WAIT_WRITE was last looked at */
+        bool        opened;
+};
+
+typedef enum exchange_state : uint8_t { EXCHANGE_HEAD, EXCHANGE_BODY, EXCHANGE_DECIDE, EXCHANGE_SEND, EXCHANGE_RELAY, EXCHANGE_ENDED } exchange_state;
+
+typedef enum route_kind : uint8_t { ROUTE_NONE, ROUTE_CHAT, ROUTE_EMBEDDINGS, ROUTE_MODELS, ROUTE_MODEL } route_kind;
+
+struct exchange {
+        grave          grave;
+        relay         *relay;
+        client        *client; /* null after the caller left */
+        exchange_state state;
+        arena          arena;
+        region         body;   /* the request's */
+        region         answer; /* the vendor's, when it is not a stream */
+        region         out;    /* what goes to the caller next */
+
+        /* who and what */
+        route_kind route;
+        err_code   refused; /* decided at the head; answered when the body has passed by */
+        bool       admitted, close_after;
+        bool       committed_head, committed; /* head sent; an event or answer reached the caller */
+        int        key;      /* index in the catalog; -1 before */
+        int        key_slot; /* of the board; -1: not counted */
+        int        model;    /* index in the catalog; -1 */
+        uint64_t   reserved_bytes; /* of relay.body_bytes */
+        uint32_t   reserved_records;
+        char       id[33];   /* x-request-id */
+
+        /* when, microseconds of the monotonic clock; 0: not yet */
+        uint64_t begun_us, complete_us, decided_us, first_us;
+        uint32_t dial_us;
+        net_timer deadline; /* stream_ms */
+        net_timer hold;     /* COMMIT_MS of a role-only chunk, then heartbeats */
+
+        /* deciding */
+        net_task       work; /* goes on with decide or answer in the next turn */
+        openai_request request;
+        json_scan     *scan;
+        redactor      *redactor;
+        bool           in_string;
+        edits          edits;
+        redact_table   table;
+        restoring      restoring;
+        uint8_t        pseudonym_key[32];
+        uint32_t       redacted;
+
+        /* attempting */
+        retry_state retry;
+        int         target;
+        attempt    *attempt;
+        bool        stale_retried, fresh;
+        edit_cursor cursor;
+        view        piece; /* what is left of the piece being sent */
+        attempt_head head; /* of the attempt's answer */
+        bool        have_head;
+        fault_class last_fault;
+        uint32_t    retry_after_s;
+
+        /* answering */
+        bool           streaming;
+        sse            sse;
+        openai_stream  stream;
+        openai_answer  whole;
+        attempt_facts  facts;
+        uint32_t       restored;
+        ending         ending;
+};
+
+/* ---- client.c ---- */
+client *client_new(relay *r, net_conn *conn);
+extern const net_user client_user;
+/* The exchange has been answered (close: end the connection after it). */
+void client_answered(client *c, bool close);
+/* Sets the connection's one deadline by what it waits for. */
+void client_wait_for(client *c, client_wait wait);
+/* Cuts the connection. */
+void client_cut(client *c);
+
+/* ---- exchange.c ---- */
+exchange *exchange_new(client *c);
+/* The one ending: accounts, cancels, wipes, frees. The caller's connection is told by client_answered before. */
+void exchange_end(exchange *x, ending why);
+/* The caller has left. */
+void exchange_abandon(exchange *x);
+
+/* ---- admit.c ---- */
+/* Looks at the head: route, key, limits. Sets x->refused or admits. */
+void admit_head(exchange *x);
+/* Room for so many more body bytes? Counts them. */
+bool admit_bytes(exchange *x, uint64_t bytes);
+void admit_release(exchange *x);
+
+/* ---- decide.c ---- */
+/* The body is complete: walks it with policy, then goes on to forward_first or reply_error. */
+void decide_begin(exchange *x);
+
+/* ---- forward.c ---- */
+void forward_first(exchange *x);
+/* The attempt failed; tries the next target or tells the caller. The attempt must be gone. */
+void forward_failed(exchange *x, fault_class fault, view vendor_body);
+extern const attempt_user forward_user;
+
+/* ---- stream.c ---- */
+void stream_begin(exchange *x);
+void stream_data(exchange *x, view bytes);
+/* The vendor's body ended: whole, or by `fault`. */
+void stream_done(exchange *x, bool whole, fault_class fault, const attempt_facts *f);
+/* After the commit point or the head: the error event instead of the terminator. */
+void stream_fail(exchange *x, err_code code, view detail);
+
+/* ---- answer.c ---- */
+/* A whole answer has arrived: puts values back, takes its usage, sends it. */
+void answer_begin(exchange *x, const attempt_facts *f);
+
+/* ---- reply.c ---- */
+/* Our own error in the caller's dialect; `detail` from closed vocabulary. Ends the exchange. */
+void reply_error(exchange *x, err_code code, view detail);
+/* A vendor's error that is the caller's making. Ends the exchange. */
+void reply_vendor_error(exchange *x, uint16_t status, err_code fallback, view vendor_body);
+/* The head of an answer with a body of `length` bytes, or chunked when UINT64_MAX. */
+void reply_head(exchange *x, uint16_t status, view type, uint64_t length, emit *out);
+/* Sends a whole body and ends the exchange. */
+void reply_whole(exchange *x, uint16_t status, view body, ending why);
+/* The caller has taken some: the rest of a whole body goes on. */
+void reply_continue(exchange *x);
+
+/* ---- models.c ---- */
+void reply_models(exchange *x);
+/* The prebuilt refusal: for when nothing is left. */
+extern const char reply_overloaded[];
+
+/* ---- vendor_message.c ---- */
+/* A vendor's sentence on its way to the caller: values put back, key shapes taken out. */
+void vendor_message_pass(exchange *x, openai_error *e);
+
+/* ---- account.c ---- */
+void account_attempt(exchange *x, fault_class fault, bool whole, const attempt_facts *f);
+void account_exchange(exchange *x, ending why);
+void count(relay *r, counter_id c, uint64_t n);
+void gauge(relay *r, counter_id c, uint64_t now);
+
+#endif

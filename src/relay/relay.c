@@ -1,0 +1,106 @@
+#include "relay/relay.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/event.h"
+#include "relay/exchange.h"
+
+enum : uint64_t { HOUSEKEEPING_MS = 5000 };
+
+static void tickets_refresh(relay *r)
+{
+        lease_ticket_key lent[2];
+        if (failed(lease_copy_tickets(r->setup.lease, lent)))
+                return;
+        tls_ticket_key keys[2];
+        for (int i = 0; i < 2; i++) {
+                memcpy(keys[i].name, lent[i].name, sizeof keys[i].name);
+                memcpy(keys[i].key, lent[i].key, sizeof keys[i].key);
+                keys[i].epoch = lent[i].epoch;
+        }
+        tls_server_tickets(r->setup.server, keys);
+        wipe(lent, sizeof lent);
+        wipe(keys, sizeof keys);
+}
+
+static void cut_all(relay *r)
+{
+        event(EVENT_DRAIN_FORCED, r->setup.generation, (int64_t)r->exchanges);
+        while (r->clients != nullptr) {
+                client *c = r->clients;
+                if (c->exchange != nullptr)
+                        exchange_end(c->exchange, ENDING_SHED);
+                client_cut(c);
+        }
+}
+
+static void on_housekeeping(void *ctx)
+{
+        relay *r = ctx;
+        if (!r->draining) {
+                tickets_refresh(r);
+                net_timer_set(r->setup.loop, &r->housekeeping, HOUSEKEEPING_MS);
+                return;
+        }
+        uint64_t now = net_now_ms(r->setup.loop);
+        if (r->clients != nullptr && now >= r->drain_until_ms)
+                cut_all(r);
+        if (r->clients == nullptr)
+                r->setup.drained(r->setup.ctx);
+        else
+                net_timer_set(r->setup.loop, &r->housekeeping, r->drain_until_ms - now);
+}
+
+static void *on_arrived(void *ctx, net_conn *conn, const net_user **user)
+{
+        *user = &client_user;
+        return client_new(ctx, conn);
+}
+
+static void on_handshake_failed(void *ctx)
+{
+        relay *r = ctx;
+        count(r, COUNTER_handshakes_failed, 1);
+}
+
+relay *relay_new(const relay_setup *s)
+{
+        relay *r = calloc(1, sizeof *r);
+        if (r == nullptr)
+                return nullptr;
+        r->setup = *s;
+        graveyard_begin(&r->graves, s->loop);
+        r->housekeeping = (net_timer){.fire = on_housekeeping, .ctx = r};
+        const upstreams_setup up = {s->loop, s->resolver, s->catalog, s->lease, s->column, s->clients};
+        r->upstreams = upstreams_new(&up);
+        const net_accept accept = {.arrived = on_arrived, .failed = on_handshake_failed, .ctx = r, .tls = s->server,
+                                   .handshake_ms = s->catalog->settings.handshake_ms,
+                                   .max_connections = s->catalog->settings.connections,
+                                   .max_handshakes = LIMIT_HANDSHAKES};
+        r->listener = net_listen(s->loop, s->listen_fd, &accept);
+        if (r->upstreams == nullptr || r->listener == nullptr) {
+                free(r->upstreams);
+                free(r);
+                return nullptr;
+        }
+        return r;
+}
+
+void relay_start(relay *r) { on_housekeeping(r); }
+
+void relay_drain(relay *r, uint64_t drain_ms)
+{
+        if (r->draining)
+                return;
+        r->draining = true;
+        net_listener_stop(r->listener);
+        upstreams_close_idle(r->upstreams);
+        r->drain_until_ms = net_now_ms(r->setup.loop)
+                          + (drain_ms != 0 ? drain_ms : r->setup.catalog->settings.drain_ms);
+        for (client *c = r->clients; c != nullptr; c = c->older)
+                if (c->wait == WAIT_IDLE)
+                        client_wait_for(c, WAIT_IDLE);
+        net_timer_clear(r->setup.loop, &r->housekeeping);
+        net_timer_set(r->setup.loop, &r->housekeeping, 0);
+}
