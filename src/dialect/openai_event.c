@@ -305,14 +305,18 @@ static err usage_hide(reading *r)
 
 static err read_all(reading *r)
 {
-        json_scan *scan = json_scan_begin(r->data, event_paths(), r->turn);
-        if (scan == nullptr)
+        openai_stream *s = r->s;
+        if (s->scan == nullptr)
+                s->scan = json_scan_begin(r->data, event_paths(), s->arena);
+        else
+                json_scan_again(s->scan, r->data);
+        if (s->scan == nullptr)
                 return FAIL(NO_ROOM);
         bool object = false;
         for (;;) {
                 json_token t;
                 size_t     budget = SIZE_MAX;
-                if (failed(json_scan_next(scan, &budget, &t)))
+                if (failed(json_scan_next(s->scan, &budget, &t)))
                         return FAIL(UPSTREAM_BROKEN);
                 if (t.kind == JSON_DONE)
                         break;

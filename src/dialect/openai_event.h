@@ -14,7 +14,8 @@
 typedef struct openai_stream {
         openai_usage    usage;        /* last statement */
         const restoring *restoring;   /* null: nothing to put back */
-        arena           *arena;       /* of the exchange: lanes live here */
+        arena           *arena; /* of the exchange: lanes and the scanner live here */
+        json_scan       *scan;  /* reused from event to event; null before the first */
         lane_list        lanes;
         uint64_t         content_events; /* events that carried text: an estimate of tokens */
         bool             hide_usage;
@@ -33,7 +34,7 @@ typedef struct openai_event {
 void openai_stream_begin(openai_stream *s, arena *a, const restoring *r, bool hide_usage);
 
 /* in   data  one event's data, alive until the edits are written
- *      turn  scratch memory for this event: scanner, edits' texts; the caller takes it back afterwards
+ *      turn  memory for this event's edits, another arena than the stream's; the caller takes it back afterwards
  * err  UPSTREAM_BROKEN when it is no JSON object, NO_ROOM */
 err openai_stream_event(openai_stream *s, view data, arena *turn, edits *e, openai_event *out);
 

@@ -10,6 +10,7 @@
 
 #include "base/emit.h"
 #include "base/event.h"
+#include "base/secret.h"
 #include "base/view.h"
 #include "build_info.h"
 #include "role/sandbox.h"
@@ -202,7 +203,7 @@ int main(int argc, char *argv[])
         options           o = {.resolv_conf = "/etc/resolv.conf"};
         parse(argc, argv, &o);
         event_setup("lethed", STDERR_FILENO);
-        if (failed(sandbox_enter(ROLE_SUPERVISOR)))
+        if (failed(sandbox_enter(ROLE_SUPERVISOR)) || failed(secret_setup()))
                 fail(EXIT_SYSTEM, "sandbox", ": the process could not be hardened");
         s.programs = programs_folder();
         s.config = open_or_fail(o.config, O_PATH | O_DIRECTORY, ": is not a folder");

@@ -60,11 +60,15 @@ static view presented_key(const http1_head *h)
 static err_code authenticate(exchange *x, const http1_head *h)
 {
         const catalog *c = x->relay->setup.catalog;
-        view           id = {}, secret = {};
-        /* An unknown id costs the same as a known one. */
-        static const uint8_t nobody[32];
+        /* What is no key at all costs the same as an unknown one, and that the same as a known one. */
+        static const uint8_t nobody[32], nothing[CLIENT_KEY_SECRET_BYTES];
+        view id = {nothing, CLIENT_KEY_ID_BYTES}, secret = {nothing, CLIENT_KEY_SECRET_BYTES};
         bool well_formed = !failed(client_key_parse(presented_key(h), &id, &secret));
         int  found = well_formed ? catalog_find_key(c, id) : -1;
+        if (!well_formed) {
+                id = (view){nothing, CLIENT_KEY_ID_BYTES};
+                secret = (view){nothing, CLIENT_KEY_SECRET_BYTES};
+        }
         uint8_t pepper[32], hash[32];
         if (failed(lease_copy_pepper(x->relay->setup.lease, pepper)))
                 return ERR_SEALED;

@@ -36,6 +36,7 @@ exchange *exchange_new(client *c)
         x->client = c;
         x->key = x->key_slot = x->model = -1;
         arena_init(&x->arena, ARENA_BYTES);
+        arena_init(&x->turn, ARENA_BYTES);
         region_init(&x->body, s->body_bytes);
         region_init(&x->answer, LIMIT_RESPONSE_BYTES);
         region_init(&x->out, LIMIT_RESPONSE_BYTES * 2);
@@ -69,6 +70,7 @@ void exchange_end(exchange *x, ending why)
         region_end(&x->body);
         region_end(&x->answer);
         region_end(&x->out);
+        arena_end(&x->turn);
         arena_end(&x->arena);
         if (x->client != nullptr)
                 x->client->exchange = nullptr;

@@ -69,6 +69,7 @@ struct exchange {
         client        *client; /* null after the caller left */
         exchange_state state;
         arena          arena;
+        arena          turn;   /* of one stream event, given back after it */
         region         body;   /* the request's */
         region         answer; /* the vendor's, when it is not a stream */
         region         out;    /* what goes to the caller next */

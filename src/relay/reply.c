@@ -205,9 +205,23 @@ static void reply_error_bytes(exchange *x, uint16_t status, view json, ending wh
         reply_whole(x, status, region_view(&x->out), why);
 }
 
+/* Under load a refusal costs a copy and nothing else. */
+static void refuse_prebuilt(exchange *x)
+{
+        client *c = x->client;
+        count_refusal(x->relay, ENDING_SHED);
+        net_write(c->conn, view_of_text(reply_overloaded));
+        exchange_end(x, ENDING_SHED);
+        client_answered(c, true);
+}
+
 void reply_error(exchange *x, err_code code, view detail)
 {
         enum : size_t { OWN_ROOM = 1024 };
+        if (code == ERR_OVERLOADED && !x->committed_head) {
+                refuse_prebuilt(x);
+                return;
+        }
         uint8_t bytes[OWN_ROOM];
         emit    e = emit_into(bytes, sizeof bytes);
         openai_error_write_own(code, detail, &e);

@@ -121,6 +121,8 @@ static void on_hold(void *ctx)
 void stream_begin(exchange *x)
 {
         sse_begin(&x->sse, LIMIT_SSE_EVENT_BYTES);
+        /* One allocation that stays keeps the arena's first mapping from event to event. */
+        (void)arena_alloc(&x->turn, 1);
         openai_stream_begin(&x->stream, &x->arena, x->table.count > 0 ? &x->restoring : nullptr,
                             !x->request.usage_wanted);
         if (x->hold.fire == nullptr) {
@@ -148,8 +150,8 @@ static err event_take(exchange *x, view data, bool *error)
 {
         openai_event ev;
         edits        e;
-        edits_init(&e, &x->arena);
-        TRY(openai_stream_event(&x->stream, data, &x->arena, &e, &ev));
+        edits_init(&e, &x->turn);
+        TRY(openai_stream_event(&x->stream, data, &x->turn, &e, &ev));
         count(x->relay, COUNTER_stream_events, 1);
         *error = ev.error;
         if (ev.error || ev.drop)
@@ -179,13 +181,10 @@ static void attempt_drop(exchange *x, fault_class fault)
 /* One event, its memory given back. True: the stream goes on. */
 static bool event_pass(exchange *x, fault_class *fault)
 {
-        arena_mark mark = arena_here(&x->arena);
-        lane      *lanes = x->stream.lanes.first;
+        arena_mark mark = arena_here(&x->turn);
         bool       error = false;
         err        e = event_take(x, sse_data(&x->sse), &error);
-        /* Lanes made in this event live on: then its memory stays until the exchange ends. There are few lanes. */
-        if (x->stream.lanes.first == lanes)
-                arena_back(&x->arena, mark);
+        arena_back(&x->turn, mark);
         *fault = error ? FAULT_SERVER : FAULT_BROKEN;
         return !failed(e) && !error;
 }

@@ -1,7 +1,9 @@
 #include <assert.h>
 #include <signal.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/event.h"
 #include "role/supervise.h"
 
@@ -91,6 +93,27 @@ static void retire_serving(supervisor *s, uint32_t except)
         }
 }
 
+/* Admin and resolver read the configuration too. The resolver takes new servers as it runs; admin is started again when
+ * what it reads has changed, a moment later, so that whoever asked for the reload has heard of it. */
+static void tell_others(supervisor *s, generation *g)
+{
+        enum : uint64_t { RENEW_MS = 500 };
+        static const char *const read_by_admin[] = {"lethe.json", "tls/admin.crt", "tls/admin.key", nullptr};
+        uint8_t                  digest[sizeof s->admin_digest];
+        snapshot_digest(s, &g->files, read_by_admin, digest);
+        if (g->number > 1 && memcmp(digest, s->admin_digest, sizeof digest) != 0)
+                s->renew_admin_at_ms = clock_ms() + RENEW_MS;
+        memcpy(s->admin_digest, digest, sizeof digest);
+        child *resolver = spawn_find(s, ROLE_RESOLVER);
+        int    fd = snapshot_open(s, &g->files, read_by_admin[0]);
+        if (resolver != nullptr && resolver->ready && fd >= 0) {
+                const wire_message m = {.type = WIRE_GENERATION, .number = g->number};
+                (void)!failed(wire_send(resolver->control, &m, fd));
+        }
+        if (fd >= 0)
+                close(fd);
+}
+
 void generation_relay_ready(supervisor *s, const child *c)
 {
         generation *g = &s->generations[c->generation];
@@ -106,6 +129,7 @@ void generation_relay_ready(supervisor *s, const child *c)
         atomic_store(&s->board->generation, g->number);
         retire_serving(s, c->generation);
         event(EVENT_GENERATION_UP, g->number, s->relays);
+        tell_others(s, g);
         reloaded(s, 1);
 }
 

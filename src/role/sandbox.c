@@ -67,9 +67,10 @@ static const allowance dialing[] = {
         SOCKET(AF_INET, SOCK_STREAM), SOCKET(AF_INET6, SOCK_STREAM), CALL(connect),
 };
 
-/* To name servers. */
+/* To name servers; and the configuration of a generation that names others. */
 static const allowance questions[] = {
-        SOCKET(AF_INET, SOCK_DGRAM), SOCKET(AF_INET6, SOCK_DGRAM), CALL(sendto), CALL(recvfrom),
+        SOCKET(AF_INET, SOCK_DGRAM), SOCKET(AF_INET6, SOCK_DGRAM), CALL(sendto), CALL(recvfrom), CALL(pread64),
+        OPTION(IPPROTO_TCP, TCP_FASTOPEN_CONNECT), /* c-ares, when an answer is too long for a datagram */
 };
 
 /* The state, on a descriptor that came open. */

@@ -95,7 +95,7 @@ static void died(supervisor *s, child *c, int status)
         bool was_ready = c->ready;
         c->ready = false;
         atomic_fetch_and(&s->board->roles_up, ~(1u << c->role));
-        bool expected = !c->wanted || s->stopping;
+        bool expected = !c->wanted || s->stopping || c->renewing;
         if (!expected)
                 event(EVENT_ROLE_DIED, c->role, status);
         if (c->role == ROLE_KEEPER)
@@ -113,7 +113,10 @@ static void died(supervisor *s, child *c, int status)
                 s->exit_status = s->exit_status != 0 ? s->exit_status : 1;
                 s->hard = s->stopping = true;
         }
-        if (c->in_use && c->wanted && !s->stopping)
+        if (c->renewing) {
+                c->renewing = false;
+                c->start_at_ms = clock_ms();
+        } else if (c->in_use && c->wanted && !s->stopping)
                 start_later(s, c);
         else if (c->role == ROLE_RELAY)
                 c->in_use = false;
@@ -311,9 +314,20 @@ static void on_signal(supervisor *s)
 
 /* ---- the loop ---- */
 
+static void renew_admin(supervisor *s, uint64_t now)
+{
+        child *admin = spawn_find(s, ROLE_ADMIN);
+        if (s->renew_admin_at_ms == 0 || now < s->renew_admin_at_ms || admin == nullptr || !admin->ready)
+                return;
+        s->renew_admin_at_ms = 0;
+        admin->renewing = true;
+        spawn_tell(admin, WIRE_STOP, 0, 0);
+}
+
 static void start_due(supervisor *s)
 {
         uint64_t now = clock_ms();
+        renew_admin(s, now);
         for (size_t i = 0; i < CHILDREN; i++) {
                 child *c = &s->children[i];
                 if (!c->in_use || c->start_at_ms == 0 || c->start_at_ms > now || s->stopping)
@@ -330,6 +344,8 @@ static void start_due(supervisor *s)
 static int wait_ms(const supervisor *s)
 {
         uint64_t now = clock_ms(), next = now + 1000;
+        if (s->renew_admin_at_ms != 0 && s->renew_admin_at_ms < next)
+                next = s->renew_admin_at_ms;
         if (s->stopping && s->stop_at_ms < next)
                 next = s->stop_at_ms;
         for (size_t i = 0; i < CHILDREN; i++)

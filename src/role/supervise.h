@@ -44,6 +44,7 @@ typedef struct child {
         pid_t    pid;      /* 0: not running */
         int      control;  /* -1 when not running */
         bool     ready;
+        bool     renewing; /* told to stop because its files changed: started again without being a death */
         uint32_t generation; /* relays: index into generations */
         uint32_t slot;       /* relays: column of the board, ring */
         uint32_t socket;     /* relays: which listening socket */
@@ -78,6 +79,8 @@ typedef struct supervisor {
         /* reload in progress: who asked; index of the generation that starts, -1: none */
         int         starting;
         bool        reload_asked;
+        uint8_t     admin_digest[32]; /* of the files the admin role reads, in the generation that serves */
+        uint64_t    renew_admin_at_ms; /* 0: not due */
         config_fault fault;
         /* ending */
         bool        stopping, hard;
@@ -97,6 +100,8 @@ int  shared_ring(void);
 
 /* A read-only descriptor of a file as this generation knows it; null: as it is now. -1 with errno. */
 int  snapshot_open(supervisor *s, snapshots *g, const char *name);
+/* One number for the bytes of several files (null-terminated list). */
+void snapshot_digest(supervisor *s, snapshots *g, const char *const names[], uint8_t digest[static 32]);
 void snapshots_forget(snapshots *g);
 
 child *spawn_child(supervisor *s, role_id role);
