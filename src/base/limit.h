@@ -14,7 +14,7 @@ enum : size_t {
 static_assert(LIMIT_QUEUE_LOW_BYTES < LIMIT_QUEUE_HIGH_BYTES, "flow control needs hysteresis");
 static_assert(LIMIT_HEAD_FIELD_BYTES < LIMIT_HEAD_BYTES, "one field must fit a head");
 static_assert(LIMIT_FIRST_BYTE_MS < 300000, "answer before Node's fetch gives up");
-static_assert(LIMIT_RING_RECORDS > LIMIT_EXCHANGES * (LIMIT_ATTEMPTS + 1),
+static_assert(LIMIT_RING_RECORDS > LIMIT_EXCHANGES * (2 * LIMIT_ATTEMPTS + 1),
               "every admitted exchange owns the records it may need");
 static_assert(LIMIT_CONFIG_DEPTH <= LIMIT_JSON_DEPTH, "one scanner serves both");
 

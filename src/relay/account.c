@@ -48,7 +48,10 @@ static tokens estimate(const exchange *x)
         enum : uint64_t { BYTES_PER_TOKEN = 4 };
         tokens t = {};
         t.count[TOKENS_INPUT] = (edits_length(&x->edits, x->body.len) + BYTES_PER_TOKEN - 1) / BYTES_PER_TOKEN;
-        t.count[TOKENS_OUTPUT] = x->streaming ? x->stream.content_events : (x->answer.len + BYTES_PER_TOKEN - 1) / BYTES_PER_TOKEN;
+        if (x->streaming)
+                t.count[TOKENS_OUTPUT] = x->stream.content_events;
+        else if (x->route == ROUTE_CHAT)
+                t.count[TOKENS_OUTPUT] = (x->answer.len + BYTES_PER_TOKEN - 1) / BYTES_PER_TOKEN;
         return t;
 }
 

@@ -6,8 +6,8 @@
 #include "relay/exchange.h"
 #include "vault/client_key.h"
 
-/* Records one exchange may owe the keeper: one for each attempt (a stale warm connection makes one more), one for itself. */
-enum : uint32_t { RECORDS = LIMIT_ATTEMPTS + 1 + 1 };
+/* Records one exchange may owe the keeper: one for each attempt, which a stale warm connection may double, and its own. */
+enum : uint32_t { RECORDS = 2 * LIMIT_ATTEMPTS + 1 };
 
 static const struct {
         http1_method method;
@@ -93,12 +93,22 @@ static err_code serving(const relay *r)
         }
 }
 
+/* Once a second: a flood of requests must not become a flood of lines. */
+static void say_overloaded(relay *r)
+{
+        uint64_t now = net_now_ms(r->setup.loop);
+        if (now - r->overload_said_ms < 1000)
+                return;
+        r->overload_said_ms = now;
+        event(EVENT_OVERLOADED, (int64_t)r->exchanges, (int64_t)r->body_bytes);
+}
+
 static err_code claim(exchange *x)
 {
         relay                  *r = x->relay;
         const catalog_settings *s = &r->setup.catalog->settings;
         if (r->exchanges >= s->exchanges || !usage_ring_reserve(r->setup.ring, RECORDS)) {
-                event(EVENT_OVERLOADED, (int64_t)r->exchanges, (int64_t)r->body_bytes);
+                say_overloaded(r);
                 return ERR_OVERLOADED;
         }
         const catalog_key *key = &r->setup.catalog->keys[x->key];
@@ -149,12 +159,14 @@ void admit_head(exchange *x)
 bool admit_bytes(exchange *x, uint64_t bytes)
 {
         relay   *r = x->relay;
-        uint64_t held = x->body.len + bytes;
+        uint64_t held = x->body.len + x->answer.len + bytes;
         if (held <= x->reserved_bytes)
                 return true;
         uint64_t more = held - x->reserved_bytes;
-        if (r->body_bytes + more > r->setup.catalog->settings.bodies_bytes)
+        if (r->body_bytes + more > r->setup.catalog->settings.bodies_bytes) {
+                say_overloaded(r);
                 return false;
+        }
         r->body_bytes += more;
         x->reserved_bytes += more;
         gauge(r, COUNTER_body_bytes_now, r->body_bytes);

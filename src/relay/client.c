@@ -105,6 +105,7 @@ client *client_new(relay *r, net_conn *conn)
                 r->clients->newer = c;
         r->clients = c;
         count(r, COUNTER_connections, 1);
+        gauge(r, COUNTER_connections_now, ++r->client_count);
         return c;
 }
 
@@ -121,6 +122,7 @@ static void client_end(client *c)
         if (c->older != nullptr)
                 c->older->newer = c->newer;
         c->conn = nullptr;
+        gauge(r, COUNTER_connections_now, --r->client_count);
         graveyard_bury(&r->graves, &c->grave);
         if (r->draining && r->clients == nullptr)
                 net_timer_set(r->setup.loop, &r->housekeeping, 0);

@@ -36,7 +36,9 @@ struct relay {
         net_timer     housekeeping; /* ticket keys, drain */
         uint64_t      drain_until_ms;
         size_t        exchanges;   /* admitted and not ended */
-        uint64_t      body_bytes;  /* held by exchanges */
+        uint64_t      body_bytes;  /* of requests and whole answers, held by exchanges */
+        uint64_t      overload_said_ms;
+        size_t        client_count;
         bool          draining;
 };
 
@@ -146,7 +148,7 @@ void exchange_abandon(exchange *x);
 /* ---- admit.c ---- */
 /* Looks at the head: route, key, limits. Sets x->refused or admits. */
 void admit_head(exchange *x);
-/* Room for so many more body bytes? Counts them. */
+/* Room for so many more bytes of body or whole answer? Counts them. */
 bool admit_bytes(exchange *x, uint64_t bytes);
 void admit_release(exchange *x);
 

@@ -144,7 +144,13 @@ static void on_data(void *ctx, view bytes)
                 size_t room = LIMIT_ERROR_BODY_BYTES - x->answer.len;
                 bytes = view_slice(bytes, 0, room);
         }
-        if (failed(region_append(&x->answer, bytes)))
+        if (!admit_bytes(x, bytes.len)) {
+                attempt_facts facts;
+                upstream_cancel(x->attempt, &facts);
+                x->attempt = nullptr;
+                account_attempt(x, FAULT_CUT, false, &facts);
+                reply_error(x, ERR_OVERLOADED, (view){});
+        } else if (failed(region_append(&x->answer, bytes)))
                 abandon_attempt(x, FAULT_BROKEN);
 }
 

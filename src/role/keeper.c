@@ -154,17 +154,21 @@ static const struct {
         const char *word, *text;
 } vault_faults[] = {
         {ERR_ROLLED_BACK, "ROLLED_BACK",
-         "The state file is older than the one this run has already used: an old copy was put in its place. Put the newest "
+         "The state file is older than the one this run has already used: an old copy was put in its place. Put the "
+         "newest "
          "copy back; to go back on purpose, stop lethed and start it again."},
         {ERR_BAD_CREDENTIAL, "BAD_CREDENTIAL",
-         "The key file does not open the state file. Give the key file that 'lethectl vault init' made for it, exactly 32 "
+         "The key file does not open the state file. Give the key file that 'lethectl vault init' made for it, exactly "
+         "32 "
          "bytes."},
         {ERR_AGAIN, "IN_USE",
          "Another process, such as lethectl, is at work on the state file. Start again when it has ended."},
         {ERR_BAD_FILE, "BAD_FILE",
-         "The state file is cut, damaged or of another format. Restore a copy, or make a new one by 'lethectl vault init'."},
+         "The state file is cut, damaged or of another format. Restore a copy, or make a new one by 'lethectl vault "
+         "init'."},
         {ERR_NONE, "SYSTEM",
-         "The state file cannot be read, written or synced, or memory cannot be locked. Check the disk and RLIMIT_MEMLOCK."},
+         "The state file cannot be read, written or synced, or memory cannot be locked. Check the disk and "
+         "RLIMIT_MEMLOCK."},
 };
 
 static void refuse_vault(const keeper *k, err_code code)
@@ -201,8 +205,9 @@ keeper *keeper_open(int control, const keeper_build *build)
                 return nullptr;
         if (failed(e) || !grants_whole(k)) {
                 start_refuse(k->control, "BAD_GRANT",
-                       "The supervisor granted other memory than the keeper expects: the programs are not of one build. "
-                       "Install them together.");
+                             "The supervisor granted other memory than the keeper expects: the programs are not of one "
+                             "build. "
+                             "Install them together.");
                 return nullptr;
         }
         e = keeper_first_policy(k);

@@ -326,12 +326,12 @@ int resolver_serve(resolver *r)
                 size_t sockets = dns_poll(r->dns, fds + 1 + PAIRS);
                 if (poll(fds, 1 + PAIRS + sockets, dns_wait_ms(r->dns, IDLE_MS)) < 0 && errno != EINTR)
                         return 1;
+                if (fds[0].revents != 0 && !control_turn(r))
+                        return 1;
                 dns_turn(r->dns, fds + 1 + PAIRS, sockets);
                 for (size_t i = 0; i < PAIRS; i++)
                         if (fds[1 + i].revents != 0 && r->pairs[i] == fds[1 + i].fd)
                                 pair_turn(r, i);
-                if (fds[0].revents != 0 && !control_turn(r))
-                        return 1;
         }
         dns_close(r->dns);
         return 0;

@@ -43,7 +43,8 @@ static void answer_good(const resolver_name *n, uint64_t now_ms, resolve_answer 
 {
         uint64_t age_s = (now_ms - n->good_ms) / SECOND;
         *answer = n->good;
-        answer->ttl_s = age_s + RESOLVER_TTL_MIN_S < n->good.ttl_s ? n->good.ttl_s - (uint32_t)age_s : RESOLVER_TTL_MIN_S;
+        answer->ttl_s =
+                age_s + RESOLVER_TTL_MIN_S < n->good.ttl_s ? n->good.ttl_s - (uint32_t)age_s : RESOLVER_TTL_MIN_S;
 }
 
 void resolver_cache_outcome(const resolver_name *n, uint64_t now_ms, resolve_answer *answer)

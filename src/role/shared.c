@@ -21,7 +21,16 @@ static int sized(int fd, size_t bytes)
         return fd;
 }
 
-static int plain_memory(const char *name, size_t bytes) { return sized(memfd_create(name, MFD_CLOEXEC), bytes); }
+/* Sealed in its size: a role that cut its own ring short would end whoever reads it. */
+static int plain_memory(const char *name, size_t bytes)
+{
+        int fd = sized(memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING), bytes);
+        if (fd >= 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
+                return fd;
+        if (fd >= 0)
+                close(fd);
+        return -1;
+}
 
 /* Memory that even the kernel's own mapping does not show; where it lacks, the roles lock what they map. */
 static int secret_memory(const char *name, size_t bytes)

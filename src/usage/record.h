@@ -14,7 +14,12 @@
 #include "chat/tokens.h"
 
 typedef enum usage_kind : uint8_t { USAGE_EXCHANGE = 1, USAGE_ATTEMPT = 2 } usage_kind;
-typedef enum usage_basis : uint8_t { USAGE_NONE = 0, USAGE_REPORTED = 1, USAGE_ESTIMATED = 2, USAGE_NOT_BILLED = 3 } usage_basis;
+typedef enum usage_basis : uint8_t {
+        USAGE_NONE = 0,
+        USAGE_REPORTED = 1,
+        USAGE_ESTIMATED = 2,
+        USAGE_NOT_BILLED = 3
+} usage_basis;
 
 constexpr uint16_t USAGE_NO_INDEX = UINT16_MAX;
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -93,7 +94,7 @@ static inline size_t dns_answer(const dns_query *q, uint8_t *out, bool tcp)
         if (strcmp(q->name, "four") == 0 && q->type != DNS_A)
                 return dns_head(q, out, 0, 0);
         if (strcmp(q->name, "slow") == 0)
-                usleep(200000);
+                usleep(60000);
         if (strcmp(q->name, "flip") == 0) {
                 last = ++flips;
                 ttl = 0;
@@ -149,7 +150,8 @@ static inline void dns_serve_tcp(int listener, _Atomic unsigned *queries)
         dns_query q = {};
         while (recv(fd, head, 2, MSG_WAITALL) == 2) {
                 q.len = (size_t)(head[0] << 8 | head[1]);
-                if (q.len > sizeof q.bytes || recv(fd, q.bytes, q.len, MSG_WAITALL) != (ssize_t)q.len || !dns_query_read(&q))
+                if (q.len > sizeof q.bytes || recv(fd, q.bytes, q.len, MSG_WAITALL) != (ssize_t)q.len
+                    || !dns_query_read(&q))
                         break;
                 ++*queries;
                 size_t len = dns_answer(&q, out + 2, true);
@@ -171,6 +173,9 @@ static inline void dns_double_start(dns_double *d)
                 abort();
         d->port = ntohs(a.sin_port);
         d->pid = fork();
+        /* A test that ends early takes its server with it. */
+        if (d->pid == 0)
+                prctl(PR_SET_PDEATHSIG, SIGKILL);
         while (d->pid == 0) {
                 struct pollfd fds[2] = {{.fd = udp, .events = POLLIN}, {.fd = tcp, .events = POLLIN}};
                 poll(fds, 2, -1);

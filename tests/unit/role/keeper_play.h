@@ -84,7 +84,8 @@ static inline int play_state(slot_kind kind)
         FILE *f = tmpfile();
         play_must(f != nullptr, "state file");
         int              fd = dup(fileno(f));
-        container_opener opener = {.kind = kind, .secret = {PLAY_KEY, sizeof PLAY_KEY}, .ops = 1, .mem_bytes = ARGON_MEM_MIN};
+        container_opener opener = {
+                .kind = kind, .secret = {PLAY_KEY, sizeof PLAY_KEY}, .ops = 1, .mem_bytes = ARGON_MEM_MIN};
         if (kind == SLOT_PASSPHRASE)
                 opener.secret = view_of_text(PLAY_PASSPHRASE);
         fclose(f);
@@ -317,7 +318,10 @@ static inline view play_stored(play *p, uint64_t sequence, store_chain *chain, u
         return body;
 }
 
-static inline bool play_says(view text, const char *part) { return text.len > 0 && strstr((const char *)text.data, part) != nullptr; }
+static inline bool play_says(view text, const char *part)
+{
+        return text.len > 0 && strstr((const char *)text.data, part) != nullptr;
+}
 
 static inline err_code play_export_now(play *p, uint64_t *sequence)
 {

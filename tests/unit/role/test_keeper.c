@@ -22,13 +22,15 @@ static void test_life(void)
         tap_ok(play_says(last, "\"kind\":\"final\"") && play_says(last, "\"requests\":1,")
                        && play_says(last, "\"project\":\"alpha\"") && play_says(last, "\"vendor\":\"acme\""),
                SUBJECT, "a final export with all usage is in the state file");
-        tap_ok(chain.clean && chain.next_sequence == 2 && chain.boot_count == 1, SUBJECT, "the chain says that the end was clean");
+        tap_ok(chain.clean && chain.next_sequence == 2 && chain.boot_count == 1, SUBJECT,
+               "the chain says that the end was clean");
         uint8_t any = 0;
         for (size_t i = 0; i < 4096; i++)
                 any |= p.page[i];
         tap_ok(any == 0 && !lease_is_open(p.lease), SUBJECT, "no key is left in the memory that survives");
         tap_ok(play_start(&p) && play_stop(&p) == 0, SUBJECT, "it starts again on the same file");
-        tap_ok(play_says(play_stored(&p, 0, &chain, room), "\"boot\":{\"count\":2,") && play_says(play_stored(&p, 0, &chain, room), "\"previous_clean\":1"),
+        tap_ok(play_says(play_stored(&p, 0, &chain, room), "\"boot\":{\"count\":2,")
+                       && play_says(play_stored(&p, 0, &chain, room), "\"previous_clean\":1"),
                SUBJECT, "the next boot knows that the last end was clean");
 }
 

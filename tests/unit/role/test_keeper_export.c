@@ -112,8 +112,8 @@ static void test_generations(void)
         play_stop(&p);
         view last = play_stored(&p, 0, nullptr, room);
         tap_ok(play_says(last, "\"refused_records\":1,"), SUBJECT, "a generation without names has no usage");
-        tap_ok(play_says(last, "\"requests\":1,") && says_hex(last, "\"policy\":{\"sha256\":\"", VIEW("other")), SUBJECT,
-               "the next one has, and its own policy");
+        tap_ok(play_says(last, "\"requests\":1,") && says_hex(last, "\"policy\":{\"sha256\":\"", VIEW("other")),
+               SUBJECT, "the next one has, and its own policy");
 }
 
 int main(void)

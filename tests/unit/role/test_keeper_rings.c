@@ -33,8 +33,8 @@ static void test_slots(void)
         tap_ok(done_came(&p, 3), SUBJECT, "what is no ring and no slot changes nothing");
         play_stop(&p);
         view last = play_stored(&p, 0, nullptr, room);
-        tap_ok(play_says(last, "\"lost\":2,") && play_says(last, "\"ok\":2,") && play_says(last, "\"timeout\":1,"), SUBJECT,
-               "rings that followed one another in a slot are all counted, and what they lost");
+        tap_ok(play_says(last, "\"lost\":2,") && play_says(last, "\"ok\":2,") && play_says(last, "\"timeout\":1,"),
+               SUBJECT, "rings that followed one another in a slot are all counted, and what they lost");
 }
 
 static void test_hostile(void)

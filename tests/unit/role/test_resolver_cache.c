@@ -86,12 +86,12 @@ static void test_clamps(void)
         resolver_name  n = {.text = "a"};
         resolve_answer a, found = found_with(0, 1);
         resolver_cache_good(&n, &found, START);
-        tap_ok(resolver_cache_look(&n, START + 3 * S, &a) == RESOLVER_ANSWER && n.good.ttl_s == RESOLVER_TTL_MIN_S, SUBJECT,
-               "a TTL of 0 becomes 5 seconds");
+        tap_ok(resolver_cache_look(&n, START + 3 * S, &a) == RESOLVER_ANSWER && n.good.ttl_s == RESOLVER_TTL_MIN_S,
+               SUBJECT, "a TTL of 0 becomes 5 seconds");
         found = found_with(86400, 1);
         resolver_cache_good(&n, &found, START);
-        tap_ok(n.good.ttl_s == RESOLVER_TTL_MAX_S && resolver_cache_look(&n, START + 300 * S, &a) == RESOLVER_ASK, SUBJECT,
-               "a TTL of a day becomes 300 seconds");
+        tap_ok(n.good.ttl_s == RESOLVER_TTL_MAX_S && resolver_cache_look(&n, START + 300 * S, &a) == RESOLVER_ASK,
+               SUBJECT, "a TTL of a day becomes 300 seconds");
 }
 
 static void test_places(void)
@@ -109,7 +109,8 @@ static void test_places(void)
                "a new one takes the place that was used longest ago and is not being asked for");
         for (unsigned i = 0; i < RESOLVER_NAMES; i++)
                 c.names[i].asking = true;
-        tap_ok(resolver_cache_find(&c, "newer", START) == nullptr, SUBJECT, "when all are being asked for there is no place");
+        tap_ok(resolver_cache_find(&c, "newer", START) == nullptr, SUBJECT,
+               "when all are being asked for there is no place");
         tap_ok(resolver_cache_find(&c, "new", START) == fresh, SUBJECT, "but a known name is found");
 }
 

@@ -200,7 +200,7 @@ static const struct row {
         {"maps and grows memory",        map_plain,       {0,       0,       0,       0,       0}},
         {"maps executable memory",       map_executable,  {DIES,    DIES,    DIES,    DIES,    DIES}},
         {"makes memory executable",      make_executable, {DIES,    DIES,    DIES,    DIES,    DIES}},
-        {"writes the state",             write_state,     {0,       DIES,    DIES,    DIES,    DIES}},
+        {"writes the state",             write_state,     {0,       DIES,    DIES,    DIES,    0}},
         {"passes a descriptor",          pass_descriptor, {0,       0,       0,       0,       0}},
         {"waits on descriptors",         wait_a_moment,   {0,       0,       0,       0,       0}},
         {"looks at a descriptor",        describe,        {0,       0,       0,       0,       0}},

@@ -30,7 +30,8 @@ int main(void)
 {
         size_t len;
         tap_ok(!failed(read_of(0, &len)) && len == 0, SUBJECT, "an empty file is read");
-        tap_ok(!failed(read_of(LIMIT_CONFIG_BYTES, &len)) && len == LIMIT_CONFIG_BYTES, SUBJECT, "the largest file is read");
+        tap_ok(!failed(read_of(LIMIT_CONFIG_BYTES, &len)) && len == LIMIT_CONFIG_BYTES, SUBJECT,
+               "the largest file is read");
         tap_ok(read_of(LIMIT_CONFIG_BYTES + 1, &len).code == ERR_NO_ROOM, SUBJECT, "one byte more is not");
         region r;
         tap_ok(start_read(-1, &r).code == ERR_SYSTEM, SUBJECT, "no file is an error");

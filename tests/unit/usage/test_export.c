@@ -47,7 +47,8 @@ static void apply(ledger *l, usage_record r)
 
 static void fill(ledger *l)
 {
-        apply(l, (usage_record){.kind = USAGE_ATTEMPT, .basis = USAGE_REPORTED, .vendor = 0, .tokens = {1, 2, 3, 4, 5}});
+        apply(l,
+              (usage_record){.kind = USAGE_ATTEMPT, .basis = USAGE_REPORTED, .vendor = 0, .tokens = {1, 2, 3, 4, 5}});
         apply(l, (usage_record){.kind = USAGE_ATTEMPT, .basis = USAGE_ESTIMATED, .vendor = 1, .suspect = 1,
                                 .tokens = {10, 0, 0, 20, 0}});
         apply(l, (usage_record){.kind = USAGE_EXCHANGE, .ending = ENDING_WHOLE, .vendor = 0, .attempts = 2,
@@ -183,7 +184,8 @@ static void test_full_ledger(void)
         size_t       room = export_room(l);
         uint8_t     *buffer = malloc(room);
         emit         out = emit_into(buffer, room);
-        tap_ok(!failed(export_write(&f, l, &out)), SUBJECT, "a full ledger of long escaped names fits the room asked for");
+        tap_ok(!failed(export_write(&f, l, &out)), SUBJECT,
+               "a full ledger of long escaped names fits the room asked for");
         tap_ok(keys_ascend(buffer, out.len), SUBJECT, "and its keys ascend");
         free(buffer);
         munmap(l, ledger_bytes());

@@ -68,7 +68,8 @@ static void test_layout(void)
 {
         ledger *l = nullptr;
         void   *memory = shared(ledger_bytes());
-        tap_ok(ledger_open(memory, ledger_bytes() - 1, 1, &l).code == ERR_BAD_FILE, SUBJECT, "too little memory is refused");
+        tap_ok(ledger_open(memory, ledger_bytes() - 1, 1, &l).code == ERR_BAD_FILE, SUBJECT,
+               "too little memory is refused");
         tap_ok(!failed(ledger_open(memory, ledger_bytes(), 1000, &l)), SUBJECT, "fresh memory is formatted");
         tap_ok(ledger_started_s(l) == 1000 && ledger_row_count(l) == 0, SUBJECT, "the first period starts now, empty");
         tap_ok(!failed(ledger_open(memory, ledger_bytes(), 2000, &l)) && ledger_started_s(l) == 1000, SUBJECT,
@@ -200,7 +201,8 @@ static void test_full_table(void)
         ledger *l = ledger_make();
         bool    good = !failed(ledger_names(l, 1, &many)) && ledger_attach(l, 0, 77, 1);
         for (uint32_t i = 0; i < LIMIT_LEDGER_ROWS + 500; i++) {
-                usage_record r = exchange_of((uint16_t)(i % LIMIT_PROJECTS), (uint16_t)(i / LIMIT_PROJECTS), ENDING_WHOLE);
+                usage_record r =
+                        exchange_of((uint16_t)(i % LIMIT_PROJECTS), (uint16_t)(i / LIMIT_PROJECTS), ENDING_WHOLE);
                 good = good && !failed(ledger_apply(l, 0, &r));
         }
         uint64_t sum = 0;
@@ -313,7 +315,8 @@ static void test_kills(void)
                 waitpid(child, nullptr, 0);
         }
         printf("# %d kills, %llu records\n", KILLS, (unsigned long long)written);
-        tap_ok(open && !failed(ledger_open(memory, ledger_bytes(), 1, &l)), SUBJECT, "a killed keeper's ledger is adopted");
+        tap_ok(open && !failed(ledger_open(memory, ledger_bytes(), 1, &l)), SUBJECT,
+               "a killed keeper's ledger is adopted");
         tap_ok(ledger_applied(l, 0) == written && requests_of(l) == written / 2 && tokens_of(l) == tokens_sum
                        && endings_of(l) == written / 2 && ledger_redactions(l, 5) == written / 2,
                SUBJECT, "every record is counted exactly once across kills");

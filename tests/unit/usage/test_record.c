@@ -94,7 +94,8 @@ static void test_room(void)
         tap_ok(usage_ring_reserve(r, LIMIT_RING_RECORDS), SUBJECT, "all records can be reserved");
         tap_ok(!usage_ring_reserve(r, 1), SUBJECT, "not one more");
         usage_ring_release(r, 4);
-        tap_ok(usage_ring_reserve(r, 4) && !usage_ring_reserve(r, 1), SUBJECT, "released records can be reserved again");
+        tap_ok(usage_ring_reserve(r, 4) && !usage_ring_reserve(r, 1), SUBJECT,
+               "released records can be reserved again");
         for (uint64_t n = 1; n <= LIMIT_RING_RECORDS; n++) {
                 usage_record one = numbered(n);
                 usage_ring_commit(r, &one);
