@@ -5,7 +5,7 @@
 static err sealed_of(const config_doc *doc, size_t want, emit *out, config_fault *fault)
 {
         const config_node *root = config_root(doc);
-        view               text;
+        view text;
         TRY(config_text(doc, root, "sealed", &text, fault));
         size_t before = out->len;
         if (!base64_read(text, out) || out->full || out->len - before != want)
@@ -17,8 +17,8 @@ static err sealed_of(const config_doc *doc, size_t want, emit *out, config_fault
 static err unlock_of(const config_doc *doc, keeper_unlock *out, config_fault *fault)
 {
         static const char *const known[] = {"slot", "sealed", nullptr};
-        const config_node       *root = config_root(doc);
-        uint64_t                 slot;
+        const config_node *root = config_root(doc);
+        uint64_t slot;
         TRY(config_keys(doc, root, known, fault));
         TRY(config_u64(doc, root, "slot", 0, UNLOCK_SLOTS - 1, &slot, fault));
         *out = (keeper_unlock){.slot = (uint32_t)slot};
@@ -57,7 +57,7 @@ bool body_name(view name)
                 return false;
         for (size_t i = 0; i < name.len; i++) {
                 uint8_t c = name.data[i];
-                bool    letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+                bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
                 if (!letter && c != '.' && c != '_' && c != ':' && c != '/' && c != '-')
                         return false;
         }

@@ -122,7 +122,7 @@ void admin_answer(admin_exchange *x, const admin_reply *r)
         if (c->shared->stopping)
                 c->last = true;
         uint8_t room[2048];
-        emit    head = emit_into(room, sizeof room);
+        emit head = emit_into(room, sizeof room);
         write_head(c, r, &head);
         assert(!head.full);
         net_write(c->net, (view){head.bytes, head.len});
@@ -153,14 +153,14 @@ static void refuse_late(void *ctx)
 static void refuse_method(admin_conn *c)
 {
         uint8_t room[64], body[512];
-        emit    allow = emit_into(room, sizeof room), out = emit_into(body, sizeof body);
+        emit allow = emit_into(room, sizeof room), out = emit_into(body, sizeof body);
         emit_text(&allow, "Allow: ");
         if (c->parser.head != nullptr)
                 route_methods(c->parser.head->target, &allow);
         emit_text(&allow, "\r\n");
         fault_write(fault_of(ERR_BAD_METHOD), &out);
-        admin_answer(&c->exchange, &(admin_reply){405, VIEW("application/json"), {out.bytes, out.len},
-                                                  {allow.bytes, allow.len}});
+        admin_answer(&c->exchange,
+                     &(admin_reply){405, VIEW("application/json"), {out.bytes, out.len}, {allow.bytes, allow.len}});
 }
 
 static void refuse(admin_conn *c)
@@ -181,7 +181,7 @@ static void refuse(admin_conn *c)
 static bool says_json(const http1_head *head)
 {
         static const view json = VIEW_INIT("application/json");
-        view              type = http1_get(head, VIEW("content-type"));
+        view type = http1_get(head, VIEW("content-type"));
         return view_equal_nocase(view_slice(type, 0, json.len), json)
                && (type.len == json.len || type.data[json.len] == ';' || type.data[json.len] == ' ');
 }
@@ -204,8 +204,7 @@ static void on_done(admin_conn *c)
 
 static err judge(admin_conn *c, const http1_head *head)
 {
-        if (route_needs_token(head->target)
-            && !token_known(c->shared->catalog, http1_get(head, VIEW("authorization"))))
+        if (route_needs_token(head->target) && !token_known(c->shared->catalog, http1_get(head, VIEW("authorization"))))
                 return FAIL(NO_KEY);
         return route_find(head->method, head->target, &c->route, &c->exchange.rest);
 }
@@ -241,8 +240,8 @@ static void on_bad(admin_conn *c, err_code code)
 
 static void step(admin_conn *c)
 {
-        view        in = view_slice(region_view(&c->early), c->early_at, c->early.len);
-        size_t      used = 0;
+        view in = view_slice(region_view(&c->early), c->early_at, c->early.len);
+        size_t used = 0;
         http1_event event = HTTP1_MORE;
         if (!http1_begun(&c->parser))
                 set_clock(c, LIMIT_ADMIN_HEAD_MS);
@@ -335,7 +334,7 @@ static void on_opened(void *ctx) { next_request(ctx); }
 const net_user *conn_start(admin_conn *c, conn_shared *shared, net_conn *net)
 {
         static const net_user user = {on_opened, on_data, on_drained, on_closed};
-        uint64_t              serial = c->serial;
+        uint64_t serial = c->serial;
         *c = (admin_conn){.shared = shared, .net = net, .serial = serial};
         c->exchange.box = &shared->box;
         c->setup = (http1_setup){HTTP1_REQUEST, host_allowed, on_body, c, LIMIT_ADMIN_BODY_BYTES};

@@ -11,9 +11,9 @@
 
 /* What all connections share. */
 typedef struct conn_shared {
-        admin_box      box;
+        admin_box box;
         const catalog *catalog;
-        bool           stopping; /* every answer is the last of its connection */
+        bool stopping; /* every answer is the last of its connection */
 } conn_shared;
 
 typedef enum conn_phase : uint8_t {
@@ -23,23 +23,23 @@ typedef enum conn_phase : uint8_t {
 } conn_phase;
 
 typedef struct admin_conn {
-        admin_exchange     exchange; /* first: an exchange's address is its connection's */
-        conn_shared       *shared;
-        net_conn          *net;    /* null: this place is free */
-        uint64_t           serial; /* of the use of this place; moves on when it ends */
-        http1_setup        setup;
-        http1              parser;
-        region             early; /* received, not yet parsed from early_at on */
-        size_t             early_at;
-        region             body;
+        admin_exchange exchange; /* first: an exchange's address is its connection's */
+        conn_shared *shared;
+        net_conn *net;   /* null: this place is free */
+        uint64_t serial; /* of the use of this place; moves on when it ends */
+        http1_setup setup;
+        http1 parser;
+        region early; /* received, not yet parsed from early_at on */
+        size_t early_at;
+        region body;
         const admin_route *route;
-        net_timer          clock;   /* head, body, idle */
-        uint64_t           taken;   /* net_taken when the clock was set */
-        err_code           verdict; /* on the request, known at its head */
-        conn_phase         phase;
-        bool               running; /* inside run: answers do not start it again */
-        bool               ask_parser; /* a head is complete: the body may be so too, without one more byte */
-        bool               last;    /* close after the answer */
+        net_timer clock;  /* head, body, idle */
+        uint64_t taken;   /* net_taken when the clock was set */
+        err_code verdict; /* on the request, known at its head */
+        conn_phase phase;
+        bool running;    /* inside run: answers do not start it again */
+        bool ask_parser; /* a head is complete: the body may be so too, without one more byte */
+        bool last;       /* close after the answer */
 } admin_conn;
 
 /* Puts an arrived connection into a free place. Fills what net calls back. */

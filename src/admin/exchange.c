@@ -12,8 +12,8 @@ void admin_answer_json(admin_exchange *x, uint16_t status, view body)
 void admin_answer_error(admin_exchange *x, err_code code)
 {
         const fault_row *row = fault_of(code);
-        uint8_t          room[512];
-        emit             out = emit_into(room, sizeof room);
+        uint8_t room[512];
+        emit out = emit_into(room, sizeof room);
         fault_write(row, &out);
         view extra = code == ERR_NO_KEY ? VIEW("WWW-Authenticate: Bearer realm=\"lethe-admin\"\r\n") : (view){};
         admin_answer(x, &(admin_reply){row->http, json, {out.bytes, out.len}, extra});

@@ -14,34 +14,34 @@ typedef struct admin_exchange admin_exchange;
 
 /* What all exchanges of the role share. */
 typedef struct admin_box {
-        net_loop    *loop;
+        net_loop *loop;
         const board *board;
-        const char  *version, *commit;
-        int          control;  /* to the supervisor */
-        keeper_link  keeper;
-        view         metrics;  /* the published snapshot */
+        const char *version, *commit;
+        int control; /* to the supervisor */
+        keeper_link keeper;
+        view metrics;           /* the published snapshot */
         admin_exchange *reload; /* who waits for WIRE_RELOADED; null: nobody */
-        bool         reloading; /* the supervisor has not answered yet */
+        bool reloading;         /* the supervisor has not answered yet */
 } admin_box;
 
 struct admin_exchange {
-        admin_box   *box;
-        view         rest; /* of the path, behind the route's prefix */
-        view         body;
-        arena        memory; /* ends with the exchange */
-        keeper_call  call;
-        region       file;     /* an export, assembled from its parts */
-        uint64_t     sequence; /* of that export */
-        uint32_t     signature; /* 1: its signature is asked for */
-        net_timer    timer;
+        admin_box *box;
+        view rest; /* of the path, behind the route's prefix */
+        view body;
+        arena memory; /* ends with the exchange */
+        keeper_call call;
+        region file;        /* an export, assembled from its parts */
+        uint64_t sequence;  /* of that export */
+        uint32_t signature; /* 1: its signature is asked for */
+        net_timer timer;
 };
 
 /* One answer. `extra` is whole header lines, or empty. All views are copied. */
 typedef struct admin_reply {
         uint16_t status;
-        view     type; /* of the content */
-        view     body;
-        view     extra;
+        view type; /* of the content */
+        view body;
+        view extra;
 } admin_reply;
 
 void admin_answer(admin_exchange *x, const admin_reply *r);

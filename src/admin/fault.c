@@ -4,7 +4,8 @@ static const fault_row rows[] = {
         {ERR_SYSTEM, 500, "internal_error", "The role failed inside. Its events say more."},
         {ERR_BAD_HTTP, 400, "bad_http", "The request is not well-formed HTTP/1.1, or its Host is not one of ours."},
         {ERR_BAD_BODY, 400, "invalid_body", "The body lacks a field this address requires."},
-        {ERR_NO_KEY, 401, "unauthorized", "Send 'Authorization: Bearer <admin token>'; 'lethectl admin token' makes one."},
+        {ERR_NO_KEY, 401, "unauthorized",
+         "Send 'Authorization: Bearer <admin token>'; 'lethectl admin token' makes one."},
         {ERR_NO_ROUTE, 404, "unknown_url", "There is nothing at this address. The API lives under /admin/v1/."},
         {ERR_NO_TARGET, 404, "not_found", "There is nothing of this name or number."},
         {ERR_BAD_METHOD, 405, "method_not_allowed", "This address does not answer that method."},
@@ -19,14 +20,16 @@ static const fault_row rows[] = {
         {ERR_NOT_IMPLEMENTED, 501, "not_implemented", "The request uses a transfer coding this server does not speak."},
         {ERR_BAD_VERSION, 505, "http_version", "Only HTTP/1.1 is spoken here."},
         {ERR_BAD_CREDENTIAL, 403, "bad_credential", "The passphrase or key file does not open this vault."},
-        {ERR_ROLLED_BACK, 409, "rolled_back", "The state file is older than one already seen. Put the newest one back."},
+        {ERR_ROLLED_BACK, 409, "rolled_back",
+         "The state file is older than one already seen. Put the newest one back."},
         {ERR_OUT_OF_RANGE, 422, "out_of_range", "A name, host or number is outside its range."},
         {ERR_BAD_FILE, 422, "bad_file", "What was sent, or the state file, is damaged or of another format."},
         {ERR_NO_ROOM, 507, "no_room", "There is no room for it: the vault or the answer is full."},
         {ERR_SEALED, 503, "vault_sealed", "The vault is sealed. Run 'lethectl vault unlock'."},
         {ERR_NO_KEEPER, 503, "no_keeper", "The keeper role is not there. It is started again by itself."},
         {ERR_AGAIN, 504, "keeper_timeout", "The keeper did not answer in time. What was asked may still happen."},
-        {ERR_UPSTREAM_TIMEOUT, 504, "reload_timeout", "The new generation is still starting. Look at /admin/v1/status."},
+        {ERR_UPSTREAM_TIMEOUT, 504, "reload_timeout",
+         "The new generation is still starting. Look at /admin/v1/status."},
 };
 
 const fault_row *fault_of(err_code code)

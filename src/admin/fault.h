@@ -7,8 +7,8 @@
 #include "codec/config_json.h"
 
 typedef struct fault_row {
-        err_code    code;
-        uint16_t    http;
+        err_code code;
+        uint16_t http;
         const char *word; /* error.code */
         const char *text; /* error.message: what to do, never built from input */
 } fault_row;

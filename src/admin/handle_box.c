@@ -16,15 +16,17 @@ void handle_ready(admin_exchange *x)
 
 void handle_metrics(admin_exchange *x)
 {
-        admin_answer(x, &(admin_reply){200, VIEW("application/openmetrics-text; version=1.0.0; charset=utf-8"),
-                                       x->box->metrics, {}});
+        admin_answer(x, &(admin_reply){200,
+                                       VIEW("application/openmetrics-text; version=1.0.0; charset=utf-8"),
+                                       x->box->metrics,
+                                       {}});
 }
 
 static void status_known(void *ctx, err_code code, view answer)
 {
         admin_exchange *x = ctx;
-        keeper_status   vault;
-        bool            known = code == ERR_NONE && answer.len == sizeof vault;
+        keeper_status vault;
+        bool known = code == ERR_NONE && answer.len == sizeof vault;
         if (known)
                 memcpy(&vault, answer.data, sizeof vault);
         emit out = admin_document(x);
@@ -32,10 +34,7 @@ static void status_known(void *ctx, err_code code, view answer)
         admin_answer_document(x, 200, &out);
 }
 
-void handle_status(admin_exchange *x)
-{
-        admin_ask(x, KEEPER_STATUS, (view){}, status_known);
-}
+void handle_status(admin_exchange *x) { admin_ask(x, KEEPER_STATUS, (view){}, status_known); }
 
 static void reload_late(void *ctx)
 {
@@ -76,9 +75,9 @@ void handle_reloaded(admin_box *box, const wire_message *m)
                 return;
         }
         uint8_t room[64];
-        emit    out = emit_into(room, sizeof room);
+        emit out = emit_into(room, sizeof room);
         emit_text(&out, "{\"generation\":");
-        emit_u64(&out, atomic_load(&box->board->generation));
+        emit_u64(&out, m->slot);
         emit_text(&out, "}\n");
         admin_answer_document(x, 200, &out);
 }

@@ -5,7 +5,7 @@
 static void written(void *ctx, err_code code, view answer)
 {
         admin_exchange *x = ctx;
-        uint64_t        sequence;
+        uint64_t sequence;
         if (code != ERR_NONE || answer.len != sizeof sequence) {
                 admin_answer_error(x, code == ERR_NONE ? ERR_SYSTEM : code);
                 return;
@@ -23,7 +23,7 @@ void handle_export_now(admin_exchange *x) { admin_ask(x, KEEPER_EXPORT_NOW, (vie
 static void key_known(void *ctx, err_code code, view answer)
 {
         admin_exchange *x = ctx;
-        keeper_status   s;
+        keeper_status s;
         if (code != ERR_NONE || answer.len != sizeof s) {
                 admin_answer_error(x, code == ERR_NONE ? ERR_SYSTEM : code);
                 return;
@@ -34,7 +34,7 @@ static void key_known(void *ctx, err_code code, view answer)
                 return;
         }
         uint8_t room[512];
-        emit    out = emit_into(room, sizeof room);
+        emit out = emit_into(room, sizeof room);
         minisign_write_public(s.export_key_number, s.export_key, &out);
         admin_answer(x, &(admin_reply){200, VIEW("text/plain; charset=utf-8"), {out.bytes, out.len}, {}});
 }
@@ -57,12 +57,14 @@ static void ask_part(admin_exchange *x)
 static void answer_file(admin_exchange *x)
 {
         uint8_t room[64];
-        emit    extra = emit_into(room, sizeof room);
+        emit extra = emit_into(room, sizeof room);
         emit_text(&extra, "Export-Sequence: ");
         emit_u64(&extra, x->sequence);
         emit_text(&extra, "\r\n");
-        admin_answer(x, &(admin_reply){200, x->signature ? VIEW("text/plain; charset=utf-8") : VIEW("application/json"),
-                                       region_view(&x->file), {extra.bytes, extra.len}});
+        admin_answer(x, &(admin_reply){200,
+                                       x->signature ? VIEW("text/plain; charset=utf-8") : VIEW("application/json"),
+                                       region_view(&x->file),
+                                       {extra.bytes, extra.len}});
 }
 
 /* A part must be of the same export as the one before it, and bring something. */
@@ -75,7 +77,7 @@ static bool part_fits(const admin_exchange *x, const keeper_export_part *p)
 static void part_known(void *ctx, err_code code, view answer)
 {
         enum : size_t { HEAD = offsetof(keeper_export_part, bytes) };
-        admin_exchange    *x = ctx;
+        admin_exchange *x = ctx;
         keeper_export_part part;
         if (code == ERR_OUT_OF_RANGE)
                 code = ERR_NO_TARGET;
@@ -105,7 +107,7 @@ void handle_export_get(admin_exchange *x)
                 name = view_slice(name, 0, name.len - tail.len);
         }
         uint64_t sequence = 0;
-        bool     latest = view_equal(name, VIEW("latest"));
+        bool latest = view_equal(name, VIEW("latest"));
         if (!latest && (!view_decimal(name, UINT64_MAX, &sequence) || sequence == 0)) {
                 admin_answer_error(x, ERR_NO_TARGET);
                 return;

@@ -19,7 +19,7 @@ static bool taken(admin_exchange *x, err_code code, view answer, void *out, size
 static void status_known(void *ctx, err_code code, view answer)
 {
         admin_exchange *x = ctx;
-        keeper_status   s;
+        keeper_status s;
         if (!taken(x, code, answer, &s, sizeof s))
                 return;
         emit out = admin_document(x);
@@ -42,7 +42,7 @@ static void change_done(void *ctx, err_code code, view answer)
 void handle_unlock(admin_exchange *x)
 {
         keeper_unlock *unlock = arena_alloc(&x->memory, sizeof *unlock);
-        config_fault   fault = {};
+        config_fault fault = {};
         if (unlock == nullptr)
                 admin_answer_error(x, ERR_NO_ROOM);
         else if (failed(body_unlock(x->body, unlock, &fault)))
@@ -54,7 +54,7 @@ void handle_unlock(admin_exchange *x)
 static void listed(void *ctx, err_code code, view answer)
 {
         admin_exchange *x = ctx;
-        size_t          count = answer.len / sizeof(keeper_listed);
+        size_t count = answer.len / sizeof(keeper_listed);
         if (code != ERR_NONE || answer.len != count * sizeof(keeper_listed)) {
                 admin_answer_error(x, code == ERR_NONE ? ERR_SYSTEM : code);
                 return;
@@ -86,7 +86,7 @@ static void pass_sealed(admin_exchange *x, keeper_op op, size_t want,
                 admin_answer_error(x, ERR_NO_ROOM);
                 return;
         }
-        emit         out = emit_into(room, want + SEAL_OVERHEAD);
+        emit out = emit_into(room, want + SEAL_OVERHEAD);
         config_fault fault = {};
         if (failed(body_sealed(x->body, want + SEAL_OVERHEAD, &out, &fault)))
                 admin_answer_fault(x, 400, &fault, (view){});
@@ -108,7 +108,7 @@ void handle_credential_remove(admin_exchange *x)
 static void hashed(void *ctx, err_code code, view answer)
 {
         admin_exchange *x = ctx;
-        uint8_t         hash[32];
+        uint8_t hash[32];
         if (!taken(x, code, answer, hash, sizeof hash))
                 return;
         emit out = admin_document(x);
@@ -118,4 +118,7 @@ static void hashed(void *ctx, err_code code, view answer)
         admin_answer_document(x, 200, &out);
 }
 
-void handle_key_hash(admin_exchange *x) { pass_sealed(x, KEEPER_KEY_HASH, CLIENT_KEY_ID_BYTES + CLIENT_KEY_SECRET_BYTES, hashed); }
+void handle_key_hash(admin_exchange *x)
+{
+        pass_sealed(x, KEEPER_KEY_HASH, CLIENT_KEY_ID_BYTES + CLIENT_KEY_SECRET_BYTES, hashed);
+}

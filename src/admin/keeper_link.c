@@ -78,7 +78,7 @@ static void pump(keeper_link *k)
 static void on_deadline(void *ctx)
 {
         keeper_link *k = ctx;
-        uint64_t     now = net_now_ms(k->loop);
+        uint64_t now = net_now_ms(k->loop);
         while (k->first != nullptr && k->first->due_ms <= now) {
                 if (k->asked)
                         k->late++;
@@ -100,7 +100,7 @@ static void answered(keeper_link *k)
         }
         net_timer_clear(k->loop, &k->deadline);
         keeper_call *c = take_first(k);
-        err_code     code = k->room->code < ERR_COUNT ? (err_code)k->room->code : ERR_BAD_FILE;
+        err_code code = k->room->code < ERR_COUNT ? (err_code)k->room->code : ERR_BAD_FILE;
         c->done(c->ctx, code, (view){k->room->bytes, k->room->len});
         pump(k);
 }
@@ -108,7 +108,7 @@ static void answered(keeper_link *k)
 static void on_readable(void *ctx)
 {
         keeper_link *k = ctx;
-        ssize_t      n;
+        ssize_t n;
         do
                 n = recv(k->fd, k->room, sizeof *k->room, MSG_DONTWAIT);
         while (n < 0 && errno == EINTR);

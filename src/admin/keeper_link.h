@@ -12,30 +12,30 @@
 /* One question, embedded in who asks it. */
 typedef struct keeper_call {
         keeper_op op;
-        view      payload; /* at most KEEPER_BYTES; borrowed until done */
+        view payload; /* at most KEEPER_BYTES; borrowed until done */
         /* code: ERR_NONE, what the keeper answered, ERR_NO_KEEPER (gone) or ERR_AGAIN (deadline). `answer` is borrowed
          * until the callee returns or asks again, which it may. */
         void (*done)(void *ctx, err_code code, view answer);
-        void               *ctx;
+        void *ctx;
         struct keeper_call *next;
-        uint64_t            due_ms;
-        bool                queued;
+        uint64_t due_ms;
+        bool queued;
 } keeper_call;
 
 typedef struct keeper_link {
-        net_loop       *loop;
-        net_watch      *watch;
-        int             fd;     /* -1: no keeper */
-        keeper_call    *first;  /* the one on the wire, when `asked` */
-        keeper_call    *last;
-        bool            asked;
-        unsigned        late;   /* answers still to come that nobody waits for any more */
-        net_timer       deadline;
-        keeper_message *room;   /* the running message, either way */
+        net_loop *loop;
+        net_watch *watch;
+        int fd;             /* -1: no keeper */
+        keeper_call *first; /* the one on the wire, when `asked` */
+        keeper_call *last;
+        bool asked;
+        unsigned late; /* answers still to come that nobody waits for any more */
+        net_timer deadline;
+        keeper_message *room; /* the running message, either way */
 } keeper_link;
 
 /* err NO_ROOM */
-err  keeper_link_init(keeper_link *k, net_loop *loop);
+err keeper_link_init(keeper_link *k, net_loop *loop);
 void keeper_link_end(keeper_link *k);
 
 /* A new pair; the descriptor is taken. */

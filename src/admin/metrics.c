@@ -67,7 +67,7 @@ void metrics_write(const board *b, const char *version, const char *commit, uint
         build(out, version, commit);
         for (unsigned c = 0; c < COUNTER_COUNT; c++) {
                 counter_id id = (counter_id)c;
-                uint64_t   n = board_sum(b, id);
+                uint64_t n = board_sum(b, id);
                 if (counter_is_gauge(id))
                         gauge(out, counter_name(id), n, counter_text(id));
                 else

@@ -3,26 +3,28 @@
 #include "admin/handle.h"
 
 /* The first row that fits wins. */
+/* clang-format off */
 static const admin_route rows[] = {
-        /* method      path                                          prefix body   handler */
-        {HTTP1_GET,    VIEW_INIT("/healthz"),                        false, false, handle_health},
-        {HTTP1_GET,    VIEW_INIT("/readyz"),                         false, false, handle_ready},
-        {HTTP1_GET,    VIEW_INIT("/metrics"),                        false, false, handle_metrics},
-        {HTTP1_GET,    VIEW_INIT("/"),                               false, false, handle_page},
-        {HTTP1_GET,    VIEW_INIT("/page.css"),                       false, false, handle_page_style},
-        {HTTP1_GET,    VIEW_INIT("/page.js"),                        false, false, handle_page_script},
-        {HTTP1_GET,    VIEW_INIT("/admin/v1/status"),                false, false, handle_status},
-        {HTTP1_POST,   VIEW_INIT("/admin/v1/reload"),                false, false, handle_reload},
-        {HTTP1_GET,    VIEW_INIT("/admin/v1/vault"),                 false, false, handle_vault},
-        {HTTP1_POST,   VIEW_INIT("/admin/v1/vault/unlock"),          false, true,  handle_unlock},
-        {HTTP1_GET,    VIEW_INIT("/admin/v1/vault/credentials"),     false, false, handle_credentials},
-        {HTTP1_POST,   VIEW_INIT("/admin/v1/vault/credentials"),     false, true,  handle_credential_put},
-        {HTTP1_DELETE, VIEW_INIT("/admin/v1/vault/credentials/"),    true,  false, handle_credential_remove},
-        {HTTP1_POST,   VIEW_INIT("/admin/v1/keys/hash"),             false, true,  handle_key_hash},
-        {HTTP1_POST,   VIEW_INIT("/admin/v1/exports"),               false, false, handle_export_now},
-        {HTTP1_GET,    VIEW_INIT("/admin/v1/exports/key"),           false, false, handle_export_key},
-        {HTTP1_GET,    VIEW_INIT("/admin/v1/exports/"),              true,  false, handle_export_get},
+        /* method       path                                        prefix  body    handler */
+        {HTTP1_GET,     VIEW_INIT("/healthz"),                      false,  false,  handle_health},
+        {HTTP1_GET,     VIEW_INIT("/readyz"),                       false,  false,  handle_ready},
+        {HTTP1_GET,     VIEW_INIT("/metrics"),                      false,  false,  handle_metrics},
+        {HTTP1_GET,     VIEW_INIT("/"),                             false,  false,  handle_page},
+        {HTTP1_GET,     VIEW_INIT("/page.css"),                     false,  false,  handle_page_style},
+        {HTTP1_GET,     VIEW_INIT("/page.js"),                      false,  false,  handle_page_script},
+        {HTTP1_GET,     VIEW_INIT("/admin/v1/status"),              false,  false,  handle_status},
+        {HTTP1_POST,    VIEW_INIT("/admin/v1/reload"),              false,  false,  handle_reload},
+        {HTTP1_GET,     VIEW_INIT("/admin/v1/vault"),               false,  false,  handle_vault},
+        {HTTP1_POST,    VIEW_INIT("/admin/v1/vault/unlock"),        false,  true,   handle_unlock},
+        {HTTP1_GET,     VIEW_INIT("/admin/v1/vault/credentials"),   false,  false,  handle_credentials},
+        {HTTP1_POST,    VIEW_INIT("/admin/v1/vault/credentials"),   false,  true,   handle_credential_put},
+        {HTTP1_DELETE,  VIEW_INIT("/admin/v1/vault/credentials/"),  true,   false,  handle_credential_remove},
+        {HTTP1_POST,    VIEW_INIT("/admin/v1/keys/hash"),           false,  true,   handle_key_hash},
+        {HTTP1_POST,    VIEW_INIT("/admin/v1/exports"),             false,  false,  handle_export_now},
+        {HTTP1_GET,     VIEW_INIT("/admin/v1/exports/key"),         false,  false,  handle_export_key},
+        {HTTP1_GET,     VIEW_INIT("/admin/v1/exports/"),            true,   false,  handle_export_get},
 };
+/* clang-format on */
 
 static view path_of(view target)
 {

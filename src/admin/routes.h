@@ -7,9 +7,9 @@
 
 typedef struct admin_route {
         http1_method method;
-        view         path;
-        bool         prefix; /* a name follows the path */
-        bool         body;   /* a JSON body is wanted */
+        view path;
+        bool prefix; /* a name follows the path */
+        bool body;   /* a JSON body is wanted */
         void (*handle)(admin_exchange *x);
 } admin_route;
 

@@ -12,13 +12,13 @@ enum : size_t { PLACES = LIMIT_ADMIN_CONNECTIONS + 4 };
 enum : unsigned { STOP_STEPS = 100 };
 
 struct admin_server {
-        conn_shared   shared;
-        admin_setup   setup;
+        conn_shared shared;
+        admin_setup setup;
         net_listener *listener;
-        net_timer     minute, stop;
-        unsigned      stop_steps;
-        uint8_t       metrics[METRICS_BYTES];
-        admin_conn    conns[PLACES];
+        net_timer minute, stop;
+        unsigned stop_steps;
+        uint8_t metrics[METRICS_BYTES];
+        admin_conn conns[PLACES];
 };
 
 static void *on_arrived(void *ctx, net_conn *net, const net_user **user)
@@ -35,7 +35,7 @@ static void *on_arrived(void *ctx, net_conn *net, const net_user **user)
 static void publish(void *ctx)
 {
         admin_server *s = ctx;
-        emit          out = emit_into(s->metrics, sizeof s->metrics);
+        emit out = emit_into(s->metrics, sizeof s->metrics);
         metrics_write(s->setup.board, s->setup.version, s->setup.commit, s->setup.wall_s(), &out);
         s->shared.box.metrics = (view){out.bytes, out.len};
         net_timer_set(s->setup.loop, &s->minute, LIMIT_ADMIN_METRICS_MS);
@@ -44,11 +44,17 @@ static void publish(void *ctx)
 static err start(admin_server *s)
 {
         admin_box *box = &s->shared.box;
-        *box = (admin_box){.loop = s->setup.loop, .board = s->setup.board, .version = s->setup.version,
-                           .commit = s->setup.commit, .control = s->setup.control};
+        *box = (admin_box){.loop = s->setup.loop,
+                           .board = s->setup.board,
+                           .version = s->setup.version,
+                           .commit = s->setup.commit,
+                           .control = s->setup.control};
         TRY(keeper_link_init(&box->keeper, s->setup.loop));
-        const net_accept accept = {.arrived = on_arrived, .ctx = s, .tls = s->setup.tls,
-                                   .handshake_ms = LIMIT_ADMIN_HEAD_MS, .max_connections = LIMIT_ADMIN_CONNECTIONS,
+        const net_accept accept = {.arrived = on_arrived,
+                                   .ctx = s,
+                                   .tls = s->setup.tls,
+                                   .handshake_ms = LIMIT_ADMIN_HEAD_MS,
+                                   .max_connections = LIMIT_ADMIN_CONNECTIONS,
                                    .max_handshakes = LIMIT_ADMIN_CONNECTIONS};
         s->listener = net_listen(s->setup.loop, s->setup.listen_fd, &accept);
         return s->listener != nullptr ? OK : FAIL(SYSTEM);

@@ -13,13 +13,13 @@ typedef struct admin_server admin_server;
 
 /* Everything is borrowed for the server's life, but the listening socket, which is taken. */
 typedef struct admin_setup {
-        net_loop      *loop;
+        net_loop *loop;
         const catalog *catalog;
-        const board   *board; /* may be mapped read-only */
-        tls_server    *tls; /* null: plain, for tests */
-        int            listen_fd;
-        int            control; /* to the supervisor: reload is asked there */
-        const char    *version, *commit;
+        const board *board; /* may be mapped read-only */
+        tls_server *tls;    /* null: plain, for tests */
+        int listen_fd;
+        int control; /* to the supervisor: reload is asked there */
+        const char *version, *commit;
         uint64_t (*wall_s)(void);
 } admin_setup;
 

@@ -30,8 +30,8 @@ static void reason(emit *out, bool *first, const char *word)
 bool status_write_ready(const board *b, emit *out)
 {
         uint32_t keeper = atomic_load(&b->keeper);
-        bool     serves = relay_serves(b), draining = atomic_load(&b->draining) != 0;
-        bool     ready = keeper == KEEPER_OPEN && serves && !draining, first = true;
+        bool serves = relay_serves(b), draining = atomic_load(&b->draining) != 0;
+        bool ready = keeper == KEEPER_OPEN && serves && !draining, first = true;
         emit_text(out, ready ? "{\"ready\":true,\"reasons\":[" : "{\"ready\":false,\"reasons\":[");
         if (keeper == KEEPER_SEALED)
                 reason(out, &first, "vault_sealed");
@@ -96,7 +96,7 @@ static void write_relays(emit *out, const board *b)
         emit_text(out, "\"relays\":[");
         for (size_t i = 0; i < LIMIT_COLUMNS; i++) {
                 const board_column *c = &b->columns[i];
-                uint32_t            pid = atomic_load(&c->in_use);
+                uint32_t pid = atomic_load(&c->in_use);
                 if (pid == 0)
                         continue;
                 comma(out, &first);

@@ -13,8 +13,8 @@ constexpr size_t STATUS_BYTES = 48 * 1024;
 bool status_write_ready(const board *b, emit *out);
 
 typedef struct status_facts {
-        const char          *version, *commit;
-        const board         *board;
+        const char *version, *commit;
+        const board *board;
         const keeper_status *vault; /* null: the keeper did not answer */
 } status_facts;
 

@@ -17,14 +17,14 @@
 #include "role/sandbox.h"
 
 typedef struct admin_role {
-        int           listen, keeper; /* -1: not granted yet */
-        const board  *board;
-        catalog      *catalog;
-        net_loop     *loop;
-        tls_server   *tls;
-        net_watch    *control;
+        int listen, keeper; /* -1: not granted yet */
+        const board *board;
+        catalog *catalog;
+        net_loop *loop;
+        tls_server *tls;
+        net_watch *control;
         admin_server *server;
-        bool          orphaned; /* the supervisor has gone */
+        bool orphaned; /* the supervisor has gone */
 } admin_role;
 
 static void say(config_fault *fault, const char *code, const char *subject, const char *text)
@@ -42,7 +42,7 @@ static void say(config_fault *fault, const char *code, const char *subject, cons
 static err map_board(admin_role *a, int fd)
 {
         struct stat st;
-        void       *memory = MAP_FAILED;
+        void *memory = MAP_FAILED;
         if (fstat(fd, &st) == 0 && st.st_size >= (off_t)sizeof(board))
                 memory = mmap(nullptr, sizeof(board), PROT_READ, MAP_SHARED, fd, 0);
         close(fd);
@@ -87,7 +87,7 @@ static err take_grants(admin_role *a)
 {
         for (;;) {
                 wire_message m;
-                int          fd;
+                int fd;
                 TRY(wire_receive(WIRE_CONTROL_FD, &m, &fd));
                 if (m.type == WIRE_START)
                         return a->listen >= 0 && a->board != nullptr ? OK : FAIL(BAD_FILE);
@@ -139,7 +139,7 @@ static err load_catalog(admin_role *a, config_fault *fault)
 
 static err load_tls(admin_role *a, config_fault *fault)
 {
-        region      certificate, key;
+        region certificate, key;
         const char *why = nullptr;
         TRY(read_file("tls/admin.crt", &certificate, fault));
         err e = read_file("tls/admin.key", &key, fault);
@@ -160,8 +160,8 @@ static err load_tls(admin_role *a, config_fault *fault)
 static void take_message(admin_role *a)
 {
         wire_message m;
-        int          fd;
-        err          e = wire_receive(WIRE_CONTROL_FD, &m, &fd);
+        int fd;
+        err e = wire_receive(WIRE_CONTROL_FD, &m, &fd);
         if (e.code == ERR_AGAIN)
                 return;
         if (failed(e)) {
@@ -189,9 +189,15 @@ static err open_server(admin_role *a)
         a->loop = net_loop_new();
         if (a->loop == nullptr)
                 return FAIL(SYSTEM);
-        const admin_setup setup = {.loop = a->loop, .catalog = a->catalog, .board = a->board, .tls = a->tls,
-                                   .listen_fd = a->listen, .control = WIRE_CONTROL_FD, .version = LETHE_VERSION,
-                                   .commit = LETHE_COMMIT, .wall_s = clock_wall_s};
+        const admin_setup setup = {.loop = a->loop,
+                                   .catalog = a->catalog,
+                                   .board = a->board,
+                                   .tls = a->tls,
+                                   .listen_fd = a->listen,
+                                   .control = WIRE_CONTROL_FD,
+                                   .version = LETHE_VERSION,
+                                   .commit = LETHE_COMMIT,
+                                   .wall_s = clock_wall_s};
         TRY(admin_server_new(&setup, &a->server));
         if (a->keeper >= 0)
                 admin_server_keeper(a->server, a->keeper);
@@ -232,7 +238,7 @@ static int refuse(const config_fault *fault)
 
 int main(void)
 {
-        admin_role   a = {.listen = -1, .keeper = -1};
+        admin_role a = {.listen = -1, .keeper = -1};
         config_fault fault = {};
         event_setup("admin", 2);
         if (failed(sandbox_enter(ROLE_ADMIN)))

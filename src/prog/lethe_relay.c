@@ -1,4 +1,5 @@
 /* lethe-relay: one single-threaded process per core: callers, policy, vendors. See relay/relay. */
+#include <malloc.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -268,10 +269,20 @@ static int refuse(process *p)
         return EXIT_REFUSED;
 }
 
+/* Buffers of one turn come and go; by default the allocator gives their pages back to the system each time, and takes
+ * them again in the next turn. What is freed has been wiped either way. */
+static void allocator_setup(void)
+{
+        enum : int { KEPT_BYTES = 1024 * 1024, MAPPED_BYTES = 128 * 1024 };
+        (void)mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
+        (void)mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES);
+}
+
 int main(void)
 {
         static process p = {.resolver_fd = -1};
         event_setup("relay", STDERR_FILENO);
+        allocator_setup();
         if (failed(sandbox_enter(ROLE_RELAY)) || failed(secret_setup()) || failed(tls_setup()) || failed(grants(&p)))
                 return EXIT_REFUSED;
         if (failed(load(&p)) || failed(build(&p)) || failed(sandbox_close(ROLE_RELAY)))

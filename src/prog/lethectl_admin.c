@@ -1,5 +1,301 @@
-#include "prog/lethectl.h"
-err admin_door_open(const lethectl *c, keeper_door *door){(void)c;(void)door;return FAIL(GONE);}
-verdict admin_status(const lethectl *c){(void)c;return REFUSED;}
-verdict admin_ready(const lethectl *c){(void)c;return REFUSED;}
-verdict admin_reload(const lethectl *c){(void)c;return REFUSED;}
+/* The door on a running lethed. */
+#include "prog/lethectl_admin.h"
+
+#include <stdlib.h>
+
+#include "admin/fault.h"
+#include "codec/base64.h"
+
+enum : size_t { CA_BYTES = 4 * 1024 * 1024, TOKEN_BYTES = 512 };
+enum : uint64_t { CALL_MS = 20000 };
+
+/* ---- what opens the connection ---- */
+
+static err read_ca(const lethectl *c, region *ca, https_why *why)
+{
+        const char *file = c->ca != nullptr ? c->ca : getenv("SSL_CERT_FILE");
+        if (file == nullptr || *file == '\0')
+                file = "/etc/ssl/certs/ca-certificates.crt";
+        err e = file_read(file, CA_BYTES, ca);
+        if (failed(e))
+                https_say(why, "the CA file cannot be read: ", file, "");
+        return e;
+}
+
+static err take_token(view text, secret_line *out, https_why *why)
+{
+        while (text.len > 0 && (text.data[text.len - 1] == '\n' || text.data[text.len - 1] == '\r'))
+                text.len--;
+        bool good = text.len <= TOKEN_BYTES;
+        for (size_t i = 0; good && i < text.len; i++)
+                good = text.data[i] > ' ' && text.data[i] < 0x7f;
+        if (!good) {
+                https_say(why, "this is no admin token: it has bytes that no token has", "", "");
+                return FAIL(OUT_OF_RANGE);
+        }
+        if (text.len > 0)
+                memcpy(out->bytes, text.data, text.len);
+        out->len = text.len;
+        return OK;
+}
+
+static err read_token(const lethectl *c, secret_line *out, https_why *why)
+{
+        if (c->token_file == nullptr) {
+                const char *standing = getenv("LETHE_ADMIN_TOKEN");
+                return take_token(view_of_text(standing != nullptr ? standing : ""), out, why);
+        }
+        region file;
+        err e = file_read(c->token_file, TOKEN_BYTES + 2, &file);
+        if (failed(e))
+                https_say(why, "the token file cannot be read: ", c->token_file, "");
+        else
+                e = take_token(region_view(&file), out, why);
+        region_end(&file);
+        return e;
+}
+
+err admin_client(const lethectl *c, https_client **out, https_why *why)
+{
+        region ca;
+        secret_line token = {};
+        err e = read_ca(c, &ca, why);
+        if (!failed(e))
+                e = read_token(c, &token, why);
+        if (!failed(e))
+                e = https_open(c->admin, region_view(&ca), secret_view(&token), out, why);
+        secret_line_wipe(&token);
+        region_end(&ca);
+        return e;
+}
+
+err remote_ask(https_client *h, const https_request *q, https_answer *a, https_why *why)
+{
+        TRY(https_call(h, q, a, why));
+        if (a->status >= 200 && a->status < 300)
+                return OK;
+        told_complaint said;
+        err e = told_error(region_view(&a->body), &said);
+        if (failed(e))
+                https_say(why, "the admin plane answered what this lethectl does not know", "", "");
+        else
+                https_say(why, said.fault.text, "", "");
+        region_end(&a->body);
+        return failed(e) ? e : (err){fault_code(view_of_text(said.fault.code))};
+}
+
+/* ---- the door ---- */
+
+typedef struct admin_door {
+        keeper_door *door; /* borrowed: whose why to fill */
+        https_client *client;
+        https_why why; /* of the last call */
+        region file;   /* the export last fetched, which the verbs read in parts */
+        uint64_t asked, sequence;
+        uint32_t signature;
+        bool fetched;
+} admin_door;
+
+static err ask_json(admin_door *d, const char *method, const char *path, view body, https_answer *a)
+{
+        const https_request q = {method, view_of_text(path), body, CALL_MS};
+        return remote_ask(d->client, &q, a, &d->why);
+}
+
+static err append(region *out, const void *bytes, size_t len) { return region_append(out, (view){bytes, len}); }
+
+static err call_status(admin_door *d, region *out)
+{
+        https_answer a;
+        keeper_status s;
+        TRY(ask_json(d, "GET", "/admin/v1/vault", (view){}, &a));
+        err e = told_status(region_view(&a.body), &s);
+        region_end(&a.body);
+        TRY(e);
+        return append(out, &s, sizeof s);
+}
+
+static err call_list(admin_door *d, region *out)
+{
+        https_answer a;
+        TRY(ask_json(d, "GET", "/admin/v1/vault/credentials", (view){}, &a));
+        err e = told_list(region_view(&a.body), out);
+        region_end(&a.body);
+        return e;
+}
+
+/* {"sealed":...}, with a key slot before it when `slot` is not null. */
+static err post_sealed(admin_door *d, const char *path, const uint32_t *slot, view sealed, https_answer *a)
+{
+        uint8_t room[4096];
+        emit e = emit_into(room, sizeof room);
+        view body;
+        emit_byte(&e, '{');
+        if (slot != nullptr) {
+                emit_text(&e, "\"slot\":");
+                emit_u64(&e, *slot);
+                emit_byte(&e, ',');
+        }
+        emit_text(&e, "\"sealed\":\"");
+        base64_write(&e, sealed);
+        emit_text(&e, "\"}");
+        TRY(emit_done(&e, &body));
+        return ask_json(d, "POST", path, body, a);
+}
+
+static err call_unlock(admin_door *d, view in)
+{
+        keeper_unlock q;
+        https_answer a;
+        if (in.len != sizeof q)
+                return FAIL(OUT_OF_RANGE);
+        memcpy(&q, in.data, sizeof q);
+        TRY(post_sealed(d, "/admin/v1/vault/unlock", &q.slot, (view){q.sealed, sizeof q.sealed}, &a));
+        region_end(&a.body);
+        return OK;
+}
+
+static err call_put(admin_door *d, view in)
+{
+        https_answer a;
+        TRY(post_sealed(d, "/admin/v1/vault/credentials", nullptr, in, &a));
+        region_end(&a.body);
+        return OK;
+}
+
+static err call_remove(admin_door *d, view in)
+{
+        char path[64 + LIMIT_NAME_BYTES] = {};
+        https_answer a;
+        emit e = emit_into((uint8_t *)path, sizeof path - 1);
+        emit_text(&e, "/admin/v1/vault/credentials/");
+        emit_view(&e, in);
+        if (e.full)
+                return FAIL(NO_TARGET);
+        TRY(ask_json(d, "DELETE", path, (view){}, &a));
+        region_end(&a.body);
+        return OK;
+}
+
+static err call_hash(admin_door *d, view in, region *out)
+{
+        https_answer a;
+        uint8_t hash[32];
+        TRY(post_sealed(d, "/admin/v1/keys/hash", nullptr, in, &a));
+        err e = told_hash(region_view(&a.body), hash);
+        region_end(&a.body);
+        TRY(e);
+        return append(out, hash, sizeof hash);
+}
+
+static err call_export_now(admin_door *d, region *out)
+{
+        https_answer a;
+        uint64_t sequence;
+        TRY(ask_json(d, "POST", "/admin/v1/exports", (view){}, &a));
+        err e = told_number(region_view(&a.body), "sequence", &sequence);
+        region_end(&a.body);
+        TRY(e);
+        return append(out, &sequence, sizeof sequence);
+}
+
+static err fetch(admin_door *d, const keeper_export_get *q)
+{
+        char path[96] = {};
+        https_answer a;
+        emit e = emit_into((uint8_t *)path, sizeof path - 1);
+        emit_text(&e, "/admin/v1/exports/");
+        if (q->sequence == 0)
+                emit_text(&e, "latest");
+        else
+                emit_u64(&e, q->sequence);
+        emit_text(&e, q->signature != 0 ? "/signature" : "");
+        d->fetched = false;
+        region_end(&d->file);
+        err got = ask_json(d, "GET", path, (view){}, &a);
+        if (got.code == ERR_NO_TARGET)
+                return FAIL(OUT_OF_RANGE);
+        TRY(got);
+        d->file = a.body;
+        d->asked = q->sequence;
+        d->sequence = a.sequence;
+        d->signature = q->signature;
+        d->fetched = true;
+        return OK;
+}
+
+static err call_export_get(admin_door *d, view in, region *out)
+{
+        keeper_export_get q;
+        if (in.len != sizeof q)
+                return FAIL(OUT_OF_RANGE);
+        memcpy(&q, in.data, sizeof q);
+        if (!d->fetched || d->asked != q.sequence || d->signature != q.signature)
+                TRY(fetch(d, &q));
+        if (q.offset > d->file.len)
+                return FAIL(OUT_OF_RANGE);
+        keeper_export_part part = {.sequence = d->sequence, .total = (uint32_t)d->file.len};
+        view piece = view_slice(region_view(&d->file), q.offset, (size_t)q.offset + sizeof part.bytes);
+        part.len = (uint32_t)piece.len;
+        if (piece.len > 0)
+                memcpy(part.bytes, piece.data, piece.len);
+        return append(out, &part, sizeof part);
+}
+
+static err call_by_op(admin_door *d, keeper_op op, view in, region *out)
+{
+        switch (op) {
+        case KEEPER_STATUS:
+                return call_status(d, out);
+        case KEEPER_UNLOCK:
+                return call_unlock(d, in);
+        case KEEPER_PUT:
+                return call_put(d, in);
+        case KEEPER_REMOVE:
+                return call_remove(d, in);
+        case KEEPER_LIST:
+                return call_list(d, out);
+        case KEEPER_KEY_HASH:
+                return call_hash(d, in, out);
+        case KEEPER_EXPORT_NOW:
+                return call_export_now(d, out);
+        case KEEPER_EXPORT_GET:
+                return call_export_get(d, in, out);
+        }
+        return FAIL(NOT_IMPLEMENTED);
+}
+
+static err door_ask(void *ctx, keeper_op op, view in, region *out)
+{
+        admin_door *d = ctx;
+        d->why = (https_why){};
+        err e = call_by_op(d, op, in, out);
+        static_assert(sizeof d->door->why >= sizeof d->why.text);
+        memcpy(d->door->why, d->why.text, sizeof d->why.text);
+        return e;
+}
+
+static void door_shut(void *ctx)
+{
+        admin_door *d = ctx;
+        region_end(&d->file);
+        https_close(d->client);
+        free(d);
+}
+
+err admin_door_open(const lethectl *c, keeper_door *door)
+{
+        https_why why = {};
+        admin_door *d = calloc(1, sizeof *d);
+        err e = d == nullptr ? FAIL(NO_ROOM) : admin_client(c, &d->client, &why);
+        if (failed(e)) {
+                memcpy(door->why, why.text, sizeof why.text);
+                free(d);
+                return e;
+        }
+        door->call = door_ask;
+        door->close = door_shut;
+        door->ctx = d;
+        d->door = door;
+        return OK;
+}

@@ -206,6 +206,7 @@ int main(int argc, char *argv[])
         if (failed(sandbox_enter(ROLE_SUPERVISOR)) || failed(secret_setup()))
                 fail(EXIT_SYSTEM, "sandbox", ": the process could not be hardened");
         s.programs = programs_folder();
+        s.null = open_or_fail("/dev/null", O_RDONLY, ": cannot be opened");
         s.config = open_or_fail(o.config, O_PATH | O_DIRECTORY, ": is not a folder");
         s.state = open_state(o.state);
         s.key_file = o.key_file == nullptr ? -1 : open_or_fail(o.key_file, O_RDONLY, ": the key file cannot be opened");

@@ -10,17 +10,17 @@
 #include "support/tap.h"
 
 typedef struct harness {
-        admin_box      box;
+        admin_box box;
         admin_exchange x;
-        board         *board;
-        int            keeper;  /* the keeper's end; -1: none */
-        int            control; /* the supervisor's end */
-        int            answers;
-        bool           running;
-        uint16_t       status;
-        uint8_t        body[600 * 1024];
-        size_t         body_len;
-        char           type[64], extra[128];
+        board *board;
+        int keeper;  /* the keeper's end; -1: none */
+        int control; /* the supervisor's end */
+        int answers;
+        bool running;
+        uint16_t status;
+        uint8_t body[600 * 1024];
+        size_t body_len;
+        char type[64], extra[128];
 } harness;
 
 static harness h;

@@ -18,28 +18,28 @@
 #include "support/tap.h"
 
 typedef struct live {
-        board   *board;
+        board *board;
         uint16_t port;
-        int      keeper, control; /* our ends */
-        pid_t    child;
+        int keeper, control; /* our ends */
+        pid_t child;
 } live;
 
 static live l;
 
 typedef struct live_child {
-        net_loop     *loop;
+        net_loop *loop;
         admin_server *server;
-        int           control;
+        int control;
 } live_child;
 
 static uint64_t live_clock(void) { return 1234567890; }
 
 static inline void live_control(void *ctx)
 {
-        live_child  *c = ctx;
+        live_child *c = ctx;
         wire_message m;
-        int          fd;
-        err          e = wire_receive(c->control, &m, &fd);
+        int fd;
+        err e = wire_receive(c->control, &m, &fd);
         if (e.code == ERR_GONE)
                 _exit(9);
         if (failed(e))
@@ -62,9 +62,15 @@ static inline void live_serve(int listen_fd, int control)
         memcpy(c->hosts[1], "a.example", 9);
         c->admin_count = 1;
         secret_sha256(c->admins[0].hash, VIEW("right"));
-        live_child  self = {.loop = net_loop_new(), .control = control};
-        admin_setup setup = {.loop = self.loop, .catalog = c, .board = l.board, .listen_fd = listen_fd, .control = control,
-                             .version = "1.0", .commit = "abc", .wall_s = live_clock};
+        live_child self = {.loop = net_loop_new(), .control = control};
+        admin_setup setup = {.loop = self.loop,
+                             .catalog = c,
+                             .board = l.board,
+                             .listen_fd = listen_fd,
+                             .control = control,
+                             .version = "1.0",
+                             .commit = "abc",
+                             .wall_s = live_clock};
         if (self.loop == nullptr || failed(admin_server_new(&setup, &self.server)))
                 _exit(8);
         net_watch *watch = net_watch_start(self.loop, control, live_control, &self);
@@ -72,15 +78,16 @@ static inline void live_serve(int listen_fd, int control)
         admin_server_free(self.server);
         net_watch_stop(watch);
         free(c);
-        exit(0);
+        /* A listener is never freed: it lives as long as its process. */
+        _exit(0);
 }
 
 static inline void live_start(void)
 {
-        int                pair[2], fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        int pair[2], fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-        socklen_t          len = sizeof at;
-        int                small = 16 * 1024;
+        socklen_t len = sizeof at;
+        int small = 16 * 1024;
         (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
         (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
         l.board = mmap(nullptr, sizeof(board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -115,9 +122,10 @@ static inline void live_keeper(void)
 
 static inline int live_connect(void)
 {
-        struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(l.port)};
-        int                fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        int                small = 16 * 1024;
+        struct sockaddr_in to = {
+                .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(l.port)};
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        int small = 16 * 1024;
         (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
         (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
         if (fd < 0 || connect(fd, (const struct sockaddr *)&to, sizeof to) != 0)
@@ -137,9 +145,9 @@ static inline void live_send(int fd, view v)
 
 typedef struct live_answer {
         unsigned status; /* 0: none came */
-        size_t   len;
-        char     text[64 * 1024];
-        bool     closed;
+        size_t len;
+        char text[64 * 1024];
+        bool closed;
 } live_answer;
 
 static inline bool live_readable(int fd, int ms)

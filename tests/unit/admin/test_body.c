@@ -11,10 +11,10 @@ static void unlocks(void)
         emit_text(&out, "{\"slot\":3,\"sealed\":\"");
         base64_write(&out, (view){sealed, sizeof sealed});
         emit_text(&out, "\"}");
-        view          json = {out.bytes, out.len};
+        view json = {out.bytes, out.len};
         keeper_unlock got;
-        config_fault  fault = {};
-        bool          good = !failed(body_unlock(json, &got, &fault));
+        config_fault fault = {};
+        bool good = !failed(body_unlock(json, &got, &fault));
         tap_ok(good && got.slot == 3 && memcmp(got.sealed, sealed, sizeof sealed) == 0, "body", "an unlock is taken");
         bool refused = true;
         for (size_t cut = 0; cut < json.len; cut++)
@@ -26,7 +26,7 @@ static void refusals(void)
 {
         static const struct {
                 const char *name;
-                view        json;
+                view json;
                 const char *code;
         } rows[] = {
                 {"an empty body is no JSON", VIEW_INIT(""), "BAD_JSON"},
@@ -41,19 +41,19 @@ static void refusals(void)
                 {"bytes behind the end are refused", VIEW_INIT("{\"sealed\":\"AAAA\"} x"), nullptr},
         };
         for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-                uint8_t      room[8];
-                emit         out = emit_into(room, 3);
+                uint8_t room[8];
+                emit out = emit_into(room, 3);
                 config_fault fault = {};
-                err          e = body_sealed(rows[i].json, 3, &out, &fault);
-                bool         good = e.code == ERR_BAD_CONFIG && fault.code[0] != '\0'
+                err e = body_sealed(rows[i].json, 3, &out, &fault);
+                bool good = e.code == ERR_BAD_CONFIG && fault.code[0] != '\0'
                             && (rows[i].code == nullptr || strcmp(fault.code, rows[i].code) == 0);
                 if (!tap_ok(good, "body", rows[i].name))
                         printf("# %s at %u:%u: %s\n", fault.code, fault.line, fault.column, fault.text);
         }
-        uint8_t      room[8];
-        emit         out = emit_into(room, 3);
+        uint8_t room[8];
+        emit out = emit_into(room, 3);
         config_fault fault = {};
-        err          e = body_sealed(VIEW("{\"sealed\":\"AQID\"}"), 3, &out, &fault);
+        err e = body_sealed(VIEW("{\"sealed\":\"AQID\"}"), 3, &out, &fault);
         tap_ok(!failed(e) && out.len == 3 && memcmp(room, "\1\2\3", 3) == 0, "body", "the right length is taken");
         keeper_unlock got;
         e = body_unlock(VIEW("{\"slot\":8,\"sealed\":\"\"}"), &got, &fault);
@@ -64,8 +64,8 @@ static void names(void)
 {
         static const struct {
                 const char *name;
-                view        text;
-                bool        good;
+                view text;
+                bool good;
         } rows[] = {
                 {"a plain name is a name", VIEW_INIT("openai-main.2"), true},
                 {"an empty name is none", VIEW_INIT(""), false},

@@ -1,6 +1,6 @@
 #include "live.h"
 
-#define HOST "Host: 127.0.0.1\r\n"
+#define HOST  "Host: 127.0.0.1\r\n"
 #define TOKEN "Authorization: Bearer right\r\n"
 
 static void one_by_one(void)
@@ -8,23 +8,27 @@ static void one_by_one(void)
         static const struct {
                 const char *name;
                 const char *request;
-                unsigned    status;
+                unsigned status;
                 const char *part;
         } rows[] = {
                 {"health needs no token", "GET /healthz HTTP/1.1\r\n" HOST "\r\n", 200, "\r\n\r\nok\n"},
                 {"metrics need no token", "GET /metrics HTTP/1.1\r\n" HOST "\r\n", 200, "\n# EOF\n"},
                 {"the page needs no token", "GET / HTTP/1.1\r\n" HOST "\r\n", 200, "<!doctype html>"},
-                {"management wants a token", "GET /admin/v1/status HTTP/1.1\r\n" HOST "\r\n", 401, "WWW-Authenticate: Bearer"},
+                {"management wants a token", "GET /admin/v1/status HTTP/1.1\r\n" HOST "\r\n", 401,
+                 "WWW-Authenticate: Bearer"},
                 {"so does what does not exist there", "GET /admin/none HTTP/1.1\r\n" HOST "\r\n", 401, "unauthorized"},
                 {"with a token it is told apart", "GET /admin/none HTTP/1.1\r\n" HOST TOKEN "\r\n", 404, "unknown_url"},
-                {"the right token is let in", "GET /admin/v1/status HTTP/1.1\r\n" HOST TOKEN "\r\n", 200, "\"vault\":null"},
-                {"another method is 405 and says which", "DELETE /healthz HTTP/1.1\r\n" HOST "\r\n", 405, "Allow: GET\r\n"},
+                {"the right token is let in", "GET /admin/v1/status HTTP/1.1\r\n" HOST TOKEN "\r\n", 200,
+                 "\"vault\":null"},
+                {"another method is 405 and says which", "DELETE /healthz HTTP/1.1\r\n" HOST "\r\n", 405,
+                 "Allow: GET\r\n"},
                 {"a method of no use is 405", "OPTIONS /healthz HTTP/1.1\r\n" HOST "\r\n", 405, "method_not_allowed"},
                 {"another host is refused", "GET /healthz HTTP/1.1\r\nHost: evil.example\r\n\r\n", 400, "bad_http"},
                 {"no host is refused", "GET /healthz HTTP/1.1\r\n\r\n", 400, "bad_http"},
                 {"no HTTP is refused", "nonsense\r\n\r\n", 400, "bad_http"},
-                {"a body must be JSON by name", "POST /admin/v1/keys/hash HTTP/1.1\r\n" HOST TOKEN "Content-Length: 2\r\n\r\n{}",
-                 415, "unsupported_media_type"},
+                {"a body must be JSON by name",
+                 "POST /admin/v1/keys/hash HTTP/1.1\r\n" HOST TOKEN "Content-Length: 2\r\n\r\n{}", 415,
+                 "unsupported_media_type"},
                 {"a bad body has its place",
                  "POST /admin/v1/keys/hash HTTP/1.1\r\n" HOST TOKEN
                  "Content-Type: application/json; charset=utf-8\r\nContent-Length: 2\r\n\r\n{}",
@@ -37,8 +41,8 @@ static void one_by_one(void)
                  "POST /admin/v1/keys/hash HTTP/1.1\r\n" HOST TOKEN
                  "Content-Type: application/json\r\nContent-Length: 65537\r\n\r\n",
                  413, "request_too_large"},
-                {"a change without a keeper is 503", "DELETE /admin/v1/vault/credentials/a HTTP/1.1\r\n" HOST TOKEN "\r\n", 503,
-                 "no_keeper"},
+                {"a change without a keeper is 503",
+                 "DELETE /admin/v1/vault/credentials/a HTTP/1.1\r\n" HOST TOKEN "\r\n", 503, "no_keeper"},
         };
         for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
                 tap_ok(live_has(live_ask(rows[i].request), rows[i].status, rows[i].part), "conn", rows[i].name);
@@ -47,13 +51,18 @@ static void one_by_one(void)
 static void headers(void)
 {
         static const char *const lines[] = {
-                "Cache-Control: no-store\r\n", "default-src 'none'", "frame-ancestors 'none'",
-                "X-Content-Type-Options: nosniff\r\n", "Referrer-Policy: no-referrer\r\n",
-                "Cross-Origin-Opener-Policy: same-origin\r\n", "Cross-Origin-Resource-Policy: same-origin\r\n",
-                "Permissions-Policy: ", "Connection: keep-alive\r\n",
+                "Cache-Control: no-store\r\n",
+                "default-src 'none'",
+                "frame-ancestors 'none'",
+                "X-Content-Type-Options: nosniff\r\n",
+                "Referrer-Policy: no-referrer\r\n",
+                "Cross-Origin-Opener-Policy: same-origin\r\n",
+                "Cross-Origin-Resource-Policy: same-origin\r\n",
+                "Permissions-Policy: ",
+                "Connection: keep-alive\r\n",
         };
         live_answer *a = live_ask("GET /healthz HTTP/1.1\r\n" HOST "\r\n");
-        bool         all = true;
+        bool all = true;
         for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
                 all &= strstr(a->text, lines[i]) != nullptr;
         tap_ok(all, "conn", "every answer has the security lines");
@@ -64,7 +73,7 @@ static void headers(void)
 
 static void guessing(void)
 {
-        int      wrong = live_connect();
+        int wrong = live_connect();
         uint64_t before = clock_ms();
         live_send(wrong, VIEW("GET /admin/v1/status HTTP/1.1\r\n" HOST "Authorization: Bearer wrong\r\n\r\n"));
         live_answer *a = live_ask("GET /healthz HTTP/1.1\r\n" HOST "\r\n");
@@ -137,7 +146,8 @@ static void keeper_answers(void)
                 heard &= send(l.keeper, &m, 16 + sizeof s, 0) > 0;
         }
         heard &= live_has(live_take(fd, 3000), 200, "\"state\":\"open\"");
-        tap_ok(heard && live_take(fd, 3000)->status == 200, "conn", "what waits for the keeper is answered in its turn");
+        tap_ok(heard && live_take(fd, 3000)->status == 200, "conn",
+               "what waits for the keeper is answered in its turn");
         live_send(fd, VIEW("GET /admin/v1/vault HTTP/1.1\r\n" HOST TOKEN "\r\n"));
         heard = recv(l.keeper, &m, sizeof m, 0) == 16;
         close(l.keeper);
@@ -148,10 +158,10 @@ static void keeper_answers(void)
 /* Counts answers until `want` have come or nothing more comes. */
 static int drain(int fd, int want)
 {
-        static char  room[256 * 1024];
+        static char room[256 * 1024];
         static const char end[] = "\n# EOF\n";
-        size_t       kept = 0;
-        int          seen = 0;
+        size_t kept = 0;
+        int seen = 0;
         while (seen < want && live_readable(fd, 3000)) {
                 ssize_t n = recv(fd, room + kept, sizeof room - kept, 0);
                 if (n <= 0)
@@ -172,7 +182,7 @@ static int drain(int fd, int want)
 
 static void greedy(void)
 {
-        int               fd = live_connect(), asked = 0, patience = 100;
+        int fd = live_connect(), asked = 0, patience = 100;
         static const char one[] = "GET /metrics HTTP/1.1\r\n" HOST "\r\n";
         while (asked < 100000 && patience > 0) {
                 ssize_t n = send(fd, one, sizeof one - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -194,7 +204,7 @@ static void greedy(void)
 /* Ten real seconds: the deadlines are rows of the limit table. */
 static void slow(void)
 {
-        int      fd = live_connect();
+        int fd = live_connect();
         uint64_t before = clock_ms();
         live_send(fd, VIEW("GET /healthz HTTP/1.1\r\nHos"));
         bool late = live_has(live_take(fd, 12000), 408, "Connection: close\r\n") && clock_ms() - before > 9000;

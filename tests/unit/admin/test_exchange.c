@@ -9,7 +9,7 @@ int main(void)
         admin_answer_error(harness_exchange("", ""), ERR_NO_ROUTE);
         tap_ok(answer_has(404, "unknown_url") && h.extra[0] == '\0', "exchange", "other errors do not");
         admin_exchange *x = harness_exchange("", "");
-        emit            out = admin_document(x);
+        emit out = admin_document(x);
         emit_text(&out, "{}");
         admin_answer_document(x, 200, &out);
         tap_ok(answer_is(200, "{}") && strcmp(h.type, "application/json") == 0, "exchange", "a document is JSON");

@@ -4,7 +4,7 @@
 static bool says(const fault_row *row, const char *want)
 {
         uint8_t room[512];
-        emit    out = emit_into(room, sizeof room);
+        emit out = emit_into(room, sizeof room);
         fault_write(row, &out);
         return view_equal((view){out.bytes, out.len}, view_of_text(want));
 }
@@ -13,8 +13,8 @@ static void words(void)
 {
         static const struct {
                 const char *name;
-                err_code    code;
-                uint16_t    http;
+                err_code code;
+                uint16_t http;
                 const char *word;
         } rows[] = {
                 {"no token is 401", ERR_NO_KEY, 401, "unauthorized"},
@@ -41,13 +41,17 @@ static void words(void)
 
 static void places(void)
 {
-        config_fault f = {.code = "UNKNOWN_KEY", .pointer = "/hsots", .text = "unknown key; did you mean \"hosts\"",
-                          .line = 3, .column = 9};
-        uint8_t      room[1024];
-        emit         out = emit_into(room, sizeof room);
+        config_fault f = {.code = "UNKNOWN_KEY",
+                          .pointer = "/hsots",
+                          .text = "unknown key; did you mean \"hosts\"",
+                          .line = 3,
+                          .column = 9};
+        uint8_t room[1024];
+        emit out = emit_into(room, sizeof room);
         fault_write_place(&f, VIEW("lethe.json"), &out);
         tap_ok(view_equal((view){out.bytes, out.len},
-                          VIEW("{\"error\":{\"code\":\"UNKNOWN_KEY\",\"message\":\"unknown key; did you mean \\\"hosts\\\"\","
+                          VIEW("{\"error\":{\"code\":\"UNKNOWN_KEY\",\"message\":\"unknown key; did you mean "
+                               "\\\"hosts\\\"\","
                                "\"file\":\"lethe.json\",\"line\":3,\"column\":9,\"pointer\":\"/hsots\"}}\n")),
                "fault", "a place names file, line, column and pointer");
         out.len = 0;

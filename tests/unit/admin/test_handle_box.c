@@ -32,26 +32,31 @@ static void status(void)
 static bool supervisor_hears(void)
 {
         wire_message m;
-        int          fd;
+        int fd;
         return !failed(wire_receive(h.control, &m, &fd)) && m.type == WIRE_RELOAD && fd == -1;
 }
 
 static void reload(void)
 {
-        wire_message done = {.type = WIRE_RELOADED, .number = 1};
-        atomic_store(&h.board->generation, 4);
+        wire_message done = {.type = WIRE_RELOADED, .number = 1, .slot = 4};
         handle_reload(harness_exchange("", ""));
         bool asked = h.answers == 0 && supervisor_hears() && net_timer_pending(&h.x.timer);
         handle_reloaded(&h.box, &done);
         tap_ok(asked && answer_is(200, "{\"generation\":4}\n") && !net_timer_pending(&h.x.timer), "reload",
                "a new generation is told by its number");
-        wire_message refused = {.type = WIRE_RELOADED, .number = 0, .name = "policy.json",
-                                .fault = {.code = "UNKNOWN_KEY", .pointer = "/x", .text = "unknown", .line = 2, .column = 5}};
+        wire_message refused = {
+                .type = WIRE_RELOADED,
+                .number = 0,
+                .name = "policy.json",
+                .fault = {.code = "UNKNOWN_KEY", .pointer = "/x", .text = "unknown", .line = 2, .column = 5}};
         handle_reload(harness_exchange("", ""));
         asked = supervisor_hears();
         handle_reloaded(&h.box, &refused);
-        tap_ok(asked && answer_is(422, "{\"error\":{\"code\":\"UNKNOWN_KEY\",\"message\":\"unknown\",\"file\":\"policy.json\","
-                                       "\"line\":2,\"column\":5,\"pointer\":\"/x\"}}\n"),
+        tap_ok(asked
+                       && answer_is(
+                               422,
+                               "{\"error\":{\"code\":\"UNKNOWN_KEY\",\"message\":\"unknown\",\"file\":\"policy.json\","
+                               "\"line\":2,\"column\":5,\"pointer\":\"/x\"}}\n"),
                "reload", "a refused one is told why and where");
         handle_reload(harness_exchange("", ""));
         admin_exchange second = {.box = &h.box};
@@ -65,7 +70,8 @@ static void reload(void)
         net_timer_clear(h.box.loop, &h.x.timer);
         close(h.control);
         handle_reload(harness_exchange("", ""));
-        tap_ok(answer_has(500, "internal_error") && !h.box.reloading, "reload", "without a supervisor it fails at once");
+        tap_ok(answer_has(500, "internal_error") && !h.box.reloading, "reload",
+               "without a supervisor it fails at once");
 }
 
 static void late(void)

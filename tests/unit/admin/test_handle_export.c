@@ -6,7 +6,7 @@ static keeper_export_part part;
 static bool asked(uint64_t sequence, uint32_t signature, uint32_t offset)
 {
         static keeper_message m;
-        keeper_export_get     get;
+        keeper_export_get get;
         if (!keeper_hears(KEEPER_EXPORT_GET, &m) || m.len != sizeof get)
                 return false;
         memcpy(&get, m.bytes, sizeof get);
@@ -54,8 +54,8 @@ static void files(void)
         good = asked(7, 1, 0);
         give(7, 100, 100);
         turn();
-        tap_ok(good && h.status == 200 && h.body_len == 100 && strcmp(h.type, "text/plain; charset=utf-8") == 0, "export",
-               "a signature is asked for by number");
+        tap_ok(good && h.status == 200 && h.body_len == 100 && strcmp(h.type, "text/plain; charset=utf-8") == 0,
+               "export", "a signature is asked for by number");
         handle_export_get(harness_exchange("8", ""));
         tap_ok(keeper_round(KEEPER_EXPORT_GET, ERR_OUT_OF_RANGE, nullptr, 0) && answer_has(404, "not_found"), "export",
                "an export that is not here is 404");
@@ -65,8 +65,8 @@ static void broken(void)
 {
         static const struct {
                 const char *name;
-                uint64_t    sequence;
-                uint32_t    total, len;
+                uint64_t sequence;
+                uint32_t total, len;
         } rows[] = {
                 {"a part longer than the file is refused", 7, 10, 11},
                 {"a part longer than a part is refused", 7, UINT32_MAX, UINT32_MAX},
@@ -97,7 +97,7 @@ static void broken(void)
         }
         tap_ok(good && answer_has(507, "no_room"), "export", "a file without end is refused");
         static const char *const names[] = {"0", "-1", "x", "latest/", "/signature", "07", "99999999999999999999"};
-        bool                     refused = true;
+        bool refused = true;
         for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
                 handle_export_get(harness_exchange(names[i], ""));
                 refused &= answer_has(404, "not_found");

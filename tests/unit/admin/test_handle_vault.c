@@ -5,7 +5,7 @@
 static const char *sealed_body(size_t len, const char *before)
 {
         static uint8_t room[4096], bytes[2048];
-        emit           out = emit_into(room, sizeof room - 1);
+        emit out = emit_into(room, sizeof room - 1);
         memset(bytes, 7, len);
         emit_text(&out, before);
         emit_text(&out, "\"sealed\":\"");
@@ -39,7 +39,7 @@ static void unlocks(void)
         static keeper_message m;
         handle_unlock(harness_exchange("", sealed_body(80, "{\"slot\":2,")));
         keeper_unlock q;
-        bool          heard = keeper_hears(KEEPER_UNLOCK, &m) && m.len == sizeof q;
+        bool heard = keeper_hears(KEEPER_UNLOCK, &m) && m.len == sizeof q;
         memcpy(&q, m.bytes, sizeof q);
         tap_ok(heard && q.slot == 2 && q.sealed[79] == 7, "unlock", "slot and sealed key reach the keeper");
         keeper_says(KEEPER_UNLOCK, ERR_BAD_CREDENTIAL, nullptr, 0);
@@ -64,11 +64,13 @@ static void credentials(void)
         memset(rows[1].host, 'x', sizeof rows[1].host);
         handle_credentials(harness_exchange("", ""));
         tap_ok(keeper_round(KEEPER_LIST, ERR_NONE, rows, sizeof rows)
-                       && answer_has(200, "{\"name\":\"main\",\"host\":\"api.example\",\"fingerprint\":\"0000000000000000\"}"),
+                       && answer_has(
+                               200,
+                               "{\"name\":\"main\",\"host\":\"api.example\",\"fingerprint\":\"0000000000000000\"}"),
                "credentials", "the list is told, a text without end is cut");
         handle_credentials(harness_exchange("", ""));
-        tap_ok(keeper_round(KEEPER_LIST, ERR_NONE, nullptr, 0) && answer_is(200, "{\"credentials\":[]}\n"), "credentials",
-               "an empty vault has an empty list");
+        tap_ok(keeper_round(KEEPER_LIST, ERR_NONE, nullptr, 0) && answer_is(200, "{\"credentials\":[]}\n"),
+               "credentials", "an empty vault has an empty list");
         handle_credentials(harness_exchange("", ""));
         tap_ok(keeper_round(KEEPER_LIST, ERR_SEALED, nullptr, 0) && answer_has(503, "vault_sealed"), "credentials",
                "a sealed vault has none");
@@ -90,7 +92,9 @@ static void hashes(void)
         memset(hash, 0xcd, sizeof hash);
         handle_key_hash(harness_exchange("", sealed_body(51 + 48, "{")));
         tap_ok(keeper_round(KEEPER_KEY_HASH, ERR_NONE, hash, sizeof hash)
-                       && answer_is(200, "{\"hash\":\"cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd\"}\n"),
+                       && answer_is(
+                               200,
+                               "{\"hash\":\"cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd\"}\n"),
                "hash", "a key's hash comes in hexadecimal");
 }
 

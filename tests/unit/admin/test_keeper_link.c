@@ -3,10 +3,10 @@
 
 typedef struct asker {
         keeper_call call;
-        int         done;
-        err_code    code;
-        uint8_t     first;
-        bool        again; /* asks once more from inside done */
+        int done;
+        err_code code;
+        uint8_t first;
+        bool again; /* asks once more from inside done */
 } asker;
 
 static void done(void *ctx, err_code code, view answer)
@@ -36,7 +36,8 @@ static void order(void)
         asker a = {}, b = {};
         ask(&a, KEEPER_STATUS);
         ask(&b, KEEPER_LIST);
-        tap_ok(keeper_hears(KEEPER_STATUS, &m) && !keeper_hears(KEEPER_LIST, &m), "link", "one question is on the wire at a time");
+        tap_ok(keeper_hears(KEEPER_STATUS, &m) && !keeper_hears(KEEPER_LIST, &m), "link",
+               "one question is on the wire at a time");
         keeper_says(KEEPER_STATUS, ERR_NONE, "1", 1);
         harness_run();
         tap_ok(a.done == 1 && a.first == '1' && b.done == 0, "link", "the answer is the first one's");

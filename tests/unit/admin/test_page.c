@@ -7,14 +7,17 @@ int main(void)
 {
         harness_start();
         handle_page(harness_exchange("", ""));
-        tap_ok(h.status == 200 && strcmp(h.type, "text/html; charset=utf-8") == 0 && has("</html>"), "page", "the page is whole");
-        tap_ok(!has("<style") && !has(" style=") && !has(" onclick") && !has("<script>") && !has("http:") && !has("https:"),
+        tap_ok(h.status == 200 && strcmp(h.type, "text/html; charset=utf-8") == 0 && has("</html>"), "page",
+               "the page is whole");
+        tap_ok(!has("<style") && !has(" style=") && !has(" onclick") && !has("<script>") && !has("http:")
+                       && !has("https:"),
                "page", "nothing is inline and nothing comes from elsewhere");
         handle_page_style(harness_exchange("", ""));
         tap_ok(h.status == 200 && strcmp(h.type, "text/css; charset=utf-8") == 0 && !has("url("), "page",
                "the style fetches nothing");
         handle_page_script(harness_exchange("", ""));
-        tap_ok(h.status == 200 && strcmp(h.type, "text/javascript; charset=utf-8") == 0, "page", "the script is a script");
+        tap_ok(h.status == 200 && strcmp(h.type, "text/javascript; charset=utf-8") == 0, "page",
+               "the script is a script");
         tap_ok(!has("innerHTML") && !has("eval") && !has("localStorage") && !has("cookie"), "page",
                "it keeps no token and writes no markup");
         return harness_done();

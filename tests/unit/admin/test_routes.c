@@ -5,15 +5,16 @@
 int main(void)
 {
         static const struct {
-                const char  *name;
+                const char *name;
                 http1_method method;
-                view         target;
-                err_code     code;
+                view target;
+                err_code code;
                 void (*handle)(admin_exchange *x);
                 view rest;
         } rows[] = {
                 {"health", HTTP1_GET, VIEW_INIT("/healthz"), ERR_NONE, handle_health, VIEW_INIT("")},
-                {"a query is ignored", HTTP1_GET, VIEW_INIT("/readyz?verbose=1"), ERR_NONE, handle_ready, VIEW_INIT("")},
+                {"a query is ignored", HTTP1_GET, VIEW_INIT("/readyz?verbose=1"), ERR_NONE, handle_ready,
+                 VIEW_INIT("")},
                 {"the page is at the root", HTTP1_GET, VIEW_INIT("/"), ERR_NONE, handle_page, VIEW_INIT("")},
                 {"another method is 405", HTTP1_POST, VIEW_INIT("/healthz"), ERR_BAD_METHOD, nullptr, VIEW_INIT("")},
                 {"an unknown path is 404", HTTP1_GET, VIEW_INIT("/healthz/"), ERR_NO_ROUTE, nullptr, VIEW_INIT("")},
@@ -22,8 +23,8 @@ int main(void)
                  handle_credential_remove, VIEW_INIT("a.b")},
                 {"a prefix alone is no name", HTTP1_DELETE, VIEW_INIT("/admin/v1/vault/credentials/"), ERR_NO_ROUTE,
                  nullptr, VIEW_INIT("")},
-                {"the list and the addition share a path", HTTP1_POST, VIEW_INIT("/admin/v1/vault/credentials"), ERR_NONE,
-                 handle_credential_put, VIEW_INIT("")},
+                {"the list and the addition share a path", HTTP1_POST, VIEW_INIT("/admin/v1/vault/credentials"),
+                 ERR_NONE, handle_credential_put, VIEW_INIT("")},
                 {"the export key is no sequence", HTTP1_GET, VIEW_INIT("/admin/v1/exports/key"), ERR_NONE,
                  handle_export_key, VIEW_INIT("")},
                 {"a signature belongs to its export", HTTP1_GET, VIEW_INIT("/admin/v1/exports/7/signature"), ERR_NONE,
@@ -32,14 +33,14 @@ int main(void)
         };
         for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
                 const admin_route *r = nullptr;
-                view               rest = {};
-                err                e = route_find(rows[i].method, rows[i].target, &r, &rest);
+                view rest = {};
+                err e = route_find(rows[i].method, rows[i].target, &r, &rest);
                 bool good = e.code == rows[i].code
                             && (failed(e) || (r->handle == rows[i].handle && view_equal(rest, rows[i].rest)));
                 tap_ok(good, "routes", rows[i].name);
         }
         uint8_t room[64];
-        emit    out = emit_into(room, sizeof room);
+        emit out = emit_into(room, sizeof room);
         route_methods(VIEW("/admin/v1/vault/credentials?x"), &out);
         tap_ok(view_equal((view){out.bytes, out.len}, VIEW("GET, POST")), "routes", "a path knows its methods");
         tap_ok(route_needs_token(VIEW("/admin/v1/status")) && route_needs_token(VIEW("/admin/none")), "routes",

@@ -1,6 +1,6 @@
 #include "live.h"
 
-#define HOST "Host: 127.0.0.1\r\n"
+#define HOST  "Host: 127.0.0.1\r\n"
 #define TOKEN "Authorization: Bearer right\r\n"
 
 static void snapshot(void)
@@ -37,16 +37,20 @@ static void crowd(void)
 static void reload(void)
 {
         wire_message m;
-        int          fd = live_connect(), none;
+        int fd = live_connect(), none;
         live_send(fd, VIEW("POST /admin/v1/reload HTTP/1.1\r\n" HOST TOKEN "Content-Length: 0\r\n\r\n"));
         bool heard = !failed(wire_receive(l.control, &m, &none)) && m.type == WIRE_RELOAD;
         live_answer *a = live_ask("POST /admin/v1/reload HTTP/1.1\r\n" HOST TOKEN "Content-Length: 0\r\n\r\n");
         heard &= live_has(a, 409, "busy");
-        m = (wire_message){.type = WIRE_RELOADED, .number = 0, .name = "lethe.json",
+        m = (wire_message){.type = WIRE_RELOADED,
+                           .number = 0,
+                           .name = "lethe.json",
                            .fault = {.code = "BAD_JSON", .text = "broken", .line = 7, .column = 3}};
         heard &= !failed(wire_send(l.control, &m, -1));
         tap_ok(heard && live_has(live_take(fd, 3000), 422, "\"file\":\"lethe.json\",\"line\":7,\"column\":3"), "server",
                "a refused reload tells file and place");
+        close(fd);
+        fd = live_connect();
         live_send(fd, VIEW("POST /admin/v1/reload HTTP/1.1\r\n" HOST TOKEN "Content-Length: 0\r\n\r\n"));
         heard = !failed(wire_receive(l.control, &m, &none));
         close(fd);
@@ -68,7 +72,8 @@ static void stop(void)
         heard &= !failed(wire_send(l.control, &m, -1));
         tap_ok(heard && live_ended(idle), "server", "a stop closes who asks nothing");
         close(l.keeper);
-        tap_ok(live_has(live_take(busy, 3000), 503, "Connection: close\r\n"), "server", "who waits still gets an answer");
+        tap_ok(live_has(live_take(busy, 3000), 503, "Connection: close\r\n"), "server",
+               "who waits still gets an answer");
         close(idle);
         close(busy);
         tap_ok(live_wait() == 0, "server", "then the role ends cleanly");

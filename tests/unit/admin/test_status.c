@@ -20,7 +20,7 @@ static void readiness(board *b)
 {
         static const struct {
                 const char *name;
-                uint32_t    keeper, relay_generation, draining;
+                uint32_t keeper, relay_generation, draining;
                 const char *document;
         } rows[] = {
                 {"everything stands", KEEPER_OPEN, 3, 0, "{\"ready\":true,\"reasons\":[]}\n"},
@@ -52,7 +52,7 @@ static void whole(board *b)
         atomic_store(&b->columns[5].generation, 3);
         atomic_store(&b->columns[5].counters[COUNTER_exchanges_now], 4);
         keeper_status vault = {.open = 1, .credentials = 2, .state_generation = 9, .next_export = 5};
-        emit          out = emit_into(room, sizeof room);
+        emit out = emit_into(room, sizeof room);
         status_write(&(status_facts){"1.0", "abc", b, &vault}, &out);
         tap_ok(is(&out, "{\"version\":\"1.0\",\"commit\":\"abc\",\"generation\":3,\"keeper\":\"open\","
                         "\"roles_up\":[\"keeper\",\"relay\"],\"restarts\":2,\"draining\":false,\"relays\":[{\"pid\":77,"
@@ -80,12 +80,13 @@ static void vault_documents(void)
         s.slots[1] = (keeper_slot){.kind = SLOT_PASSPHRASE, .index = 1, .ops = 3, .mem_bytes = 67108864};
         emit out = emit_into(room, sizeof room);
         status_write_vault(&s, &out);
-        tap_ok(is(&out, "{\"state\":\"sealed\",\"credentials\":0,\"state_generation\":9,\"next_export\":0,"
-                        "\"device\":\"abababababababababababababababab\","
-                        "\"seal_key\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\","
-                        "\"export_key\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\","
-                        "\"export_key_number\":\"AAAAAAAAAAA=\",\"slots\":[{\"kind\":\"passphrase\",\"index\":1,\"ops\":3,"
-                        "\"mem_bytes\":67108864,\"salt\":\"AAAAAAAAAAAAAAAAAAAAAA==\"}]}\n"),
+        tap_ok(is(&out,
+                  "{\"state\":\"sealed\",\"credentials\":0,\"state_generation\":9,\"next_export\":0,"
+                  "\"device\":\"abababababababababababababababab\","
+                  "\"seal_key\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\","
+                  "\"export_key\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\","
+                  "\"export_key_number\":\"AAAAAAAAAAA=\",\"slots\":[{\"kind\":\"passphrase\",\"index\":1,\"ops\":3,"
+                  "\"mem_bytes\":67108864,\"salt\":\"AAAAAAAAAAAAAAAAAAAAAA==\"}]}\n"),
                "vault", "a sealed vault tells what unlocking needs");
         keeper_listed rows[LIMIT_CREDENTIALS];
         memset(rows, 'x', sizeof rows);
@@ -93,9 +94,9 @@ static void vault_documents(void)
                 rows[i].name[sizeof rows[i].name - 1] = rows[i].host[sizeof rows[i].host - 1] = '\0';
         out.len = 0;
         status_write_credentials(rows, LIMIT_CREDENTIALS, &out);
-        config_doc  *doc;
+        config_doc *doc;
         config_fault fault;
-        bool         good = !out.full && !failed(config_parse((view){out.bytes, out.len}, &doc, &fault));
+        bool good = !out.full && !failed(config_parse((view){out.bytes, out.len}, &doc, &fault));
         tap_ok(good && config_count(config_get(config_root(doc), "credentials")) == LIMIT_CREDENTIALS, "vault",
                "a full list fits the room and is JSON");
         if (good)

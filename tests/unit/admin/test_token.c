@@ -17,8 +17,8 @@ int main(void)
         secret_sha256(c->admins[1].hash, VIEW("second"));
         static const struct {
                 const char *name;
-                view        field;
-                bool        known;
+                view field;
+                bool known;
         } rows[] = {
                 {"the first token is known", VIEW_INIT("Bearer first"), true},
                 {"the second token is known", VIEW_INIT("Bearer second"), true},

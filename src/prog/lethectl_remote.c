@@ -1,0 +1,187 @@
+/* The verbs that only a running lethed has: status, ready, reload. */
+#include <stdio.h>
+
+#include "prog/lethectl_admin.h"
+
+enum : uint64_t { CALL_MS = 20000, RELOAD_MS = 70000 };
+
+static verdict ask(const lethectl *c, const https_request *q, https_answer *a, https_why *why)
+{
+        https_client *h;
+        if (c->admin == nullptr)
+                return misused("say which lethed: --admin URL, or LETHE_ADMIN_URL");
+        err e = admin_client(c, &h, why);
+        if (failed(e))
+                return refuse(why->text, nullptr);
+        e = https_call(h, q, a, why);
+        https_close(h);
+        return failed(e) ? refuse(why->text, nullptr) : DONE;
+}
+
+static verdict complain(const https_answer *a)
+{
+        told_complaint said;
+        if (failed(told_error(region_view(&a->body), &said)))
+                return refuse("the admin plane answered what this lethectl does not know", nullptr);
+        return refuse(said.fault.text, nullptr);
+}
+
+static void print_body(const https_answer *a) { fwrite(a->body.bytes, 1, a->body.len, stdout); }
+
+static void print_text(view v) { fwrite(v.data, 1, v.len, stdout); }
+
+/* ---- status ---- */
+
+static view text_of(const config_doc *doc, const config_node *n, const char *key)
+{
+        config_fault ignored;
+        view v;
+        return failed(config_text(doc, n, key, &v, &ignored)) ? VIEW("unknown") : v;
+}
+
+static uint64_t number_of(const config_doc *doc, const config_node *n, const char *key)
+{
+        config_fault ignored;
+        uint64_t v;
+        return failed(config_u64(doc, n, key, 0, (uint64_t)1 << 53, &v, &ignored)) ? 0 : v;
+}
+
+static void line_text(const config_doc *doc, const config_node *n, const char *key, const char *title)
+{
+        printf("%-14s", title);
+        print_text(text_of(doc, n, key));
+        putchar('\n');
+}
+
+static void line_number(const config_doc *doc, const config_node *n, const char *key, const char *title)
+{
+        printf("%-14s%lu\n", title, number_of(doc, n, key));
+}
+
+static void print_status(const config_doc *doc)
+{
+        const config_node *root = config_root(doc), *vault = config_get(root, "vault");
+        line_text(doc, root, "version", "version");
+        line_text(doc, root, "commit", "commit");
+        line_number(doc, root, "generation", "generation");
+        line_text(doc, root, "keeper", "keeper");
+        if (vault != nullptr && config_kind_of(vault) == CONFIG_OBJECT) {
+                line_text(doc, vault, "state", "vault");
+                line_number(doc, vault, "credentials", "vendor keys");
+                line_number(doc, vault, "state_generation", "state file");
+                line_number(doc, vault, "next_export", "next export");
+        }
+        line_number(doc, root, "restarts", "restarts");
+        for (const config_node *n = config_first(config_get(root, "relays")); n != nullptr; n = config_next(n))
+                printf("%-14spid %lu, generation %lu, %lu exchanges, %lu connections\n", "relay",
+                       number_of(doc, n, "pid"), number_of(doc, n, "generation"), number_of(doc, n, "exchanges_now"),
+                       number_of(doc, n, "connections_now"));
+}
+
+verdict admin_status(const lethectl *c)
+{
+        https_answer a;
+        https_why why = {};
+        config_doc *doc;
+        config_fault fault;
+        const https_request q = {"GET", VIEW("/admin/v1/status"), {}, CALL_MS};
+        verdict r = ask(c, &q, &a, &why);
+        if (r != DONE)
+                return r;
+        if (a.status != 200)
+                r = complain(&a);
+        else if (c->json)
+                print_body(&a);
+        else if (failed(config_parse(region_view(&a.body), &doc, &fault)))
+                r = refuse("the admin plane answered what this lethectl does not know", nullptr);
+        else {
+                print_status(doc);
+                config_free(doc);
+        }
+        region_end(&a.body);
+        return r;
+}
+
+/* ---- ready ---- */
+
+static verdict print_ready(const https_answer *a)
+{
+        config_doc *doc;
+        config_fault fault;
+        bool ready = false;
+        if (failed(config_parse(region_view(&a->body), &doc, &fault)))
+                return refuse("the admin plane answered what this lethectl does not know", nullptr);
+        const config_node *root = config_root(doc);
+        bool told = !failed(config_bool(doc, root, "ready", &ready, &fault));
+        if (ready) {
+                fputs("ready\n", stdout);
+        } else if (told) {
+                fputs("not ready:", stdout);
+                for (const config_node *n = config_first(config_get(root, "reasons")); n != nullptr;
+                     n = config_next(n)) {
+                        view reason;
+                        if (failed(config_text_of(n, &reason, &fault)))
+                                continue;
+                        putchar(' ');
+                        print_text(reason);
+                }
+                putchar('\n');
+        }
+        config_free(doc);
+        if (!told)
+                return refuse("the admin plane answered what this lethectl does not know", nullptr);
+        return ready ? DONE : REFUSED;
+}
+
+verdict admin_ready(const lethectl *c)
+{
+        https_answer a;
+        https_why why = {};
+        const https_request q = {"GET", VIEW("/readyz"), {}, CALL_MS};
+        verdict r = ask(c, &q, &a, &why);
+        if (r != DONE)
+                return r;
+        if (a.status != 200 && a.status != 503)
+                r = complain(&a);
+        else if (c->json) {
+                print_body(&a);
+                r = a.status == 200 ? DONE : REFUSED;
+        } else
+                r = print_ready(&a);
+        region_end(&a.body);
+        return r;
+}
+
+/* ---- reload ---- */
+
+/* FILE:LINE:COLUMN: CODE at POINTER: TEXT, as lethectl check prints it. */
+static verdict print_refusal(const https_answer *a)
+{
+        told_complaint said;
+        if (failed(told_error(region_view(&a->body), &said)))
+                return refuse("the admin plane answered what this lethectl does not know", nullptr);
+        if (said.fault.line == 0 && said.file[0] == '\0')
+                return refuse(said.fault.text, nullptr);
+        fprintf(stderr, "%s:%u:%u: %s at %s: %s\n", said.file[0] != '\0' ? said.file : "configuration", said.fault.line,
+                said.fault.column, said.fault.code, said.fault.pointer[0] != '\0' ? said.fault.pointer : "/",
+                said.fault.text);
+        fputs("lethectl: nothing changed; the old generation serves on\n", stderr);
+        return REFUSED;
+}
+
+verdict admin_reload(const lethectl *c)
+{
+        https_answer a;
+        https_why why = {};
+        uint64_t generation = 0;
+        const https_request q = {"POST", VIEW("/admin/v1/reload"), {}, RELOAD_MS};
+        verdict r = ask(c, &q, &a, &why);
+        if (r != DONE)
+                return r;
+        if (a.status == 200 && !failed(told_number(region_view(&a.body), "generation", &generation)))
+                printf("generation %lu serves\n", generation);
+        else
+                r = print_refusal(&a);
+        region_end(&a.body);
+        return r;
+}

@@ -1,0 +1,61 @@
+/* Bodies of the management API. First byte: which; the rest: the body. */
+#include <assert.h>
+
+#include "admin/body.h"
+#include "codec/base64.h"
+
+enum : size_t { WANT = 99 };
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+static bool fault_whole(const config_fault *f)
+{
+        return f->code[0] != '\0' && memchr(f->code, '\0', sizeof f->code) != nullptr
+               && memchr(f->text, '\0', sizeof f->text) != nullptr
+               && memchr(f->pointer, '\0', sizeof f->pointer) != nullptr;
+}
+
+/* What was taken is whole, says the same when it is written anew, and a refusal has its complaint. */
+static void sealed(view json)
+{
+        uint8_t bytes[WANT], again[WANT], text[256];
+        config_fault fault = {};
+        emit out = emit_into(bytes, sizeof bytes);
+        if (failed(body_sealed(json, WANT, &out, &fault))) {
+                assert(out.len <= WANT && fault_whole(&fault));
+                return;
+        }
+        assert(out.len == WANT && !out.full);
+        emit form = emit_into(text, sizeof text);
+        emit_text(&form, "{\"sealed\":\"");
+        base64_write(&form, (view){bytes, sizeof bytes});
+        emit_text(&form, "\"}");
+        assert(!form.full);
+        emit second = emit_into(again, sizeof again);
+        err e = body_sealed((view){form.bytes, form.len}, WANT, &second, &fault);
+        assert(!failed(e) && memcmp(bytes, again, WANT) == 0);
+}
+
+static void unlock(view json)
+{
+        keeper_unlock q;
+        config_fault fault = {};
+        if (failed(body_unlock(json, &q, &fault)))
+                assert(fault_whole(&fault));
+        else
+                assert(q.slot < UNLOCK_SLOTS && q.reserved == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+        if (len == 0)
+                return 0;
+        view rest = {data + 1, len - 1};
+        if (data[0] == 'u')
+                unlock(rest);
+        else if (data[0] == 's')
+                sealed(rest);
+        else
+                assert(!body_name(rest) || rest.len < LIMIT_NAME_BYTES);
+        return 0;
+}
