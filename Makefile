@@ -5,6 +5,11 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DELETE_ON_ERROR:
 
 ifneq ($(wildcard /etc/lethe-root)$(NATIVE),)
+ifeq ($(wildcard /etc/lethe-root),)
+ifneq ($(shell scripts/root/native.sh >&2 || echo no),)
+$(error NATIVE=1 does not work here yet)
+endif
+endif
 include scripts/mk/flags.mk
 include scripts/mk/build.mk
 include scripts/mk/test.mk

@@ -120,6 +120,7 @@ reap() {
 end_all() {
         trap '' EXIT
         trap : INT TERM HUP
+        ! alive "$watcher" || kill "$watcher"
         ! alive "$lethed" || kill -TERM "$lethed"
         reap "$lethed" && lethed_status=0 || lethed_status=$?
         ! alive "$vendor" || kill -TERM "$vendor"
@@ -158,6 +159,20 @@ pull_export() {
         say "(no minisign on this machine? the same line behind scripts/in-root)"
 }
 
+# A make that is told to end by SIGINT alone, without its group, waits for us and tells nobody: what shows is that it no
+# longer catches the signal. A make that has died shows too.
+make_catches_int() {
+        case $(sed -n 's/^SigCgt:.*\(.\)$/\1/p' "/proc/$PPID/status" 2>/dev/null) in
+        [2367abef]) return 0 ;;
+        esac
+        return 1
+}
+
+watch_make() {
+        while make_catches_int; do sleep 0.5; done
+        kill -TERM $$
+}
+
 mkdir -p "$run"
 exec 9>"$run/busy"
 flock -n 9 || { say "make run is already at work in this checkout" >&2; exit 1; }
@@ -166,12 +181,16 @@ make_secrets
 make_config
 write_env
 
-vendor= lethed= stopping=
+vendor= lethed= watcher= stopping=
 trap 'stopping=1' INT TERM HUP
 trap 'end_all' EXIT
 "$bin/mock-vendor" --listen "127.0.0.1:$vendor_port" --tls-cert "$run/certs/vendor.crt" \
         --tls-key "$run/certs/vendor.key" --key "$run/vendor.keys" --ledger "$run/vendor.ledger" --show 9>&- &
 vendor=$!
+if [ -n "${MAKELEVEL:-}" ] && make_catches_int; then
+        watch_make 9>&- &
+        watcher=$!
+fi
 "$bin/lethed" --config "$run/config" --state "$run/state" --key-file "$run/vault.key" \
         --listen "127.0.0.1:$port" --admin "127.0.0.1:$admin_port" 9>&- &
 lethed=$!

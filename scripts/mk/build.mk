@@ -44,9 +44,9 @@ build/obj/$1/%.o: %.c | build/gen/build_info.h
 	@echo '$1 $$<'
 	$$Q$$(CC_$1) $$(CFLAGS_$1) $$(EXTRA) -MMD -MP -c $$< -o $$@
 build/obj/$1/lethe.a: $$(SOURCES:%.c=build/obj/$1/%.o)
-	@rm -f $$@ && ar rcsDT $$@ $$^
+	@rm -f $$@.new && ar rcsDT $$@.new $$^ && mv $$@.new $$@
 build/obj/$1/support.a: $$(SUPPORT:%.c=build/obj/$1/%.o)
-	@mkdir -p $$(@D) && rm -f $$@ && ar rcsD $$@ $$^
+	@mkdir -p $$(@D) && rm -f $$@.new && ar rcsD $$@.new $$^ && mv $$@.new $$@
 build/obj/$1/tests/%.o: EXTRA := -iquote tests -Wno-missing-prototypes
 
 $$(OUT_$1)/test/%: build/obj/$1/tests/unit/%.o build/obj/$1/support.a $$(WIPE_$1) build/obj/$1/lethe.a
@@ -91,7 +91,7 @@ build/gen/build_info.h: always
 	@mkdir -p $(@D)
 	@{ echo '#define LETHE_VERSION "$(or $(LETHE_VERSION),$(shell git describe --tags --always --dirty 2>/dev/null),unknown)"'; \
 	echo '#define LETHE_COMMIT "$(or $(LETHE_COMMIT),$(shell git rev-parse HEAD 2>/dev/null),unknown)"'; \
-	echo '#define LETHE_COMMIT_TIME $(or $(LETHE_COMMIT_TIME),$(shell git log -1 --format=%ct 2>/dev/null),0)'; } >$@.new
+	echo '#define LETHE_COMMIT_TIME $(or $(LETHE_COMMIT_TIME),$(shell git log -1 --format=%ct 2>/dev/null),1)'; } >$@.new
 	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 .PHONY: always
 

@@ -18,7 +18,7 @@ STATIC := -static-pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,separate
 # The allocator's doors, so that whatever frees leaves nothing behind: src/base/wiping_free.c.
 WIPING := -Wl,--wrap=free -Wl,--wrap=realloc
 LDFLAGS_PRODUCT := $(STATIC) $(WIPING)
-LIBS := -L/usr/local/lib -lmbedtls -lmbedx509 -lmbedcrypto -lsodium -luv -lllhttp -lcjson -lcares -lseccomp -lm
+LIBS := -L/usr/local/lib -Lbuild/native -lmbedtls -lmbedx509 -lmbedcrypto -lsodium -luv -lllhttp -lcjson -lcares -lseccomp -lm
 
 # One line per configuration. Only `release` is the product.
 #   release  hardened, sandboxed, wiping

@@ -11,8 +11,18 @@ check: build ## the rules of the house, checked by scripts/check-*
 fuzz: fuzzers ## every fuzz target for a minute (FUZZ_SECONDS)
 	@scripts/fuzz.sh
 
-bench: build ## beside nginx and HAProxy in one run, as ratios
+bench: build build/bench/load build/bench/bench_policy ## beside nginx and HAProxy in one run, as ratios (LETHE_BENCH_SHORT=1: a smoke)
 	@tests/bench/run.py
+
+# The load generator shares nothing with src/, like the mock vendor.
+build/bench/load: $(wildcard tests/bench/load*.c) tests/bench/load.h
+	@mkdir -p $(@D)
+	@echo 'bench $@'
+	$Q$(CC) -std=c23 -D_GNU_SOURCE -O2 -g -iquote tests/bench $(WARN) $(HARD) $(STATIC) $(filter %.c,$^) -lssl -lcrypto -lz -lzstd -o $@ $(SAY_IF_IT_FAILS)
+build/bench/bench_policy: build/obj/release/tests/bench/bench_policy.o build/obj/release/src/base/wiping_free.o build/obj/release/lethe.a
+	@mkdir -p $(@D)
+	@echo 'link $@'
+	$Q$(CC) $(LDFLAGS_release) $^ $(LIBS) -o $@ $(SAY_IF_IT_FAILS)
 
 format: ## sets all C by .clang-format
 	@find src tests -name '*.[ch]' -print0 | xargs -0 clang-format -i

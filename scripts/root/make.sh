@@ -42,20 +42,21 @@ fetch_locked() {
         fi
 }
 
-# Lays out the cached files as a repository of their own, and the sources for the hook. False when one is missing.
+# Lays out the cached files as a repository of their own, and the sources for the hook. A file with another sum
+# than the lock's ends it all.
 lay_out() {
         mkdir "$STAGE/repo" "$STAGE/src"
         locked_rows "$kind" >"$STAGE/rows"
         while read -r package version arch sum; do
                 file=$(deb_file "$package" "$version" "$arch")
-                cached "$file" "$sum" || return 1
+                cached "$file" "$sum" || die "$file of the mirror is not what scripts/root.lock names: refusing"
                 cp --reflink=auto "$CACHE/deb/$file" "$STAGE/repo/"
                 dpkg-deb -f "$STAGE/repo/$file"
                 printf 'Filename: ./%s\nSize: %s\nSHA256: %s\n\n' "$file" "$(stat -c %s "$STAGE/repo/$file")" "$sum"
         done <"$STAGE/rows" >"$STAGE/repo/Packages"
         locked_sources >"$STAGE/rows"
         while read -r package version file sum; do
-                cached "$file" "$sum" || return 1
+                cached "$file" "$sum" || die "$file of the mirror is not what scripts/root.lock names: refusing"
                 cp "$CACHE/deb/$file" "$STAGE/src/"
         done <"$STAGE/rows"
         chmod -R a+rX "$STAGE/repo" "$STAGE/src"
@@ -64,7 +65,7 @@ lay_out() {
 from_lock() {
         [ -s "$LOCK_FILE" ] || return 1
         fetch_locked || return 1
-        lay_out || return 1
+        lay_out
         say "making the $kind root from $(find "$STAGE/repo" -name '*.deb' | wc -l) locked packages"
         : >"$STAGE/build"
         # Every file was compared with the lock, which is part of the project; the repository needs no signature.
