@@ -35,7 +35,7 @@ static const char usage[] =
         "  --version, --help\n"
         "\n"
         "  SIGHUP takes the configuration folder again; SIGINT and SIGTERM drain, write the final usage\n"
-        "  export and end; a second one ends at once.\n"
+        "  export and end; another one, two seconds later, ends at once.\n"
         "  Exit status: 0 ended cleanly, 1 the system refused something, 2 arguments or configuration.\n";
 
 typedef struct options {

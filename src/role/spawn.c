@@ -177,7 +177,9 @@ static void grants(supervisor *s, child *c)
         signal(SIGTERM, SIG_IGN);
         signal(SIGHUP, SIG_IGN);
         signal(SIGPIPE, SIG_IGN);
-        if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && dup2(control, WIRE_CONTROL_FD) == WIRE_CONTROL_FD) {
+        /* What the operator's shell gave is not a role's to read or write; standard error is the log. */
+        bool quiet = dup2(s->null, STDIN_FILENO) >= 0 && dup2(s->null, STDOUT_FILENO) >= 0;
+        if (quiet && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && dup2(control, WIRE_CONTROL_FD) == WIRE_CONTROL_FD) {
                 if (control == WIRE_CONTROL_FD)
                         fcntl(control, F_SETFD, 0);
                 execveat(s->programs, programs[role], (char *const *)(uintptr_t)argv, envp, 0);

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,7 +14,8 @@
 #include "base/event.h"
 #include "role/sandbox.h"
 
-enum : uint64_t { BACKOFF_FIRST_MS = 100, BACKOFF_MOST_MS = 30000, HEALTHY_MS = 60000, STOP_DRAIN_MS = 10000, STOP_EXPORT_MS = 10000 };
+enum : uint64_t { BACKOFF_FIRST_MS = 100, BACKOFF_MOST_MS = 30000, HEALTHY_MS = 60000, STOP_DRAIN_MS = 10000,
+                STOP_EXPORT_MS = 10000, ONE_COMMAND_MS = 2000 };
 
 /* Ending goes through these in order. */
 enum : int { PHASE_RUN, PHASE_DRAIN, PHASE_EXPORT, PHASE_OVER };
@@ -258,11 +260,15 @@ static void stop_begin(supervisor *s)
 {
         s->stopping = true;
         s->phase = PHASE_DRAIN;
-        s->stop_at_ms = clock_ms() + STOP_DRAIN_MS;
+        s->stop_began_ms = clock_ms();
+        s->stop_at_ms = s->stop_began_ms + STOP_DRAIN_MS;
         atomic_store(&s->board->draining, 1);
         for (size_t i = 0; i < CHILDREN; i++)
                 if (s->children[i].in_use && s->children[i].role == ROLE_RELAY)
                         spawn_tell(&s->children[i], WIRE_DRAIN, 0, STOP_DRAIN_MS - 1000);
+        /* Nobody accepts any more: who still comes is better refused now than left waiting for the end. */
+        for (uint32_t i = 0; i < s->relays; i++)
+                (void)shutdown(s->listeners[i], SHUT_RD);
 }
 
 static void stop_step(supervisor *s)
@@ -306,7 +312,8 @@ static void on_signal(supervisor *s)
                 else if (info.ssi_signo == SIGHUP)
                         reload(s);
                 else if (s->stopping)
-                        s->hard = true;
+                        /* Ctrl-C comes from the terminal and again from whoever started us: that is one command. */
+                        s->hard = s->hard || clock_ms() - s->stop_began_ms >= ONE_COMMAND_MS;
                 else
                         stop_begin(s);
         }

@@ -67,6 +67,7 @@ typedef struct supervisor {
         uint32_t    relays;
         int         admin_listener;
         int         programs; /* folder of the executables */
+        int         null;     /* /dev/null to read: standard input and output of every role */
         /* shared memory */
         int         board_fd, lease_fd, ledger_fd, vault_key_fd, ring_wake;
         board      *board;
@@ -84,6 +85,7 @@ typedef struct supervisor {
         config_fault fault;
         /* ending */
         bool        stopping, hard;
+        uint64_t    stop_began_ms;
         uint64_t    stop_at_ms; /* when patience ends */
         int         phase;
         int         exit_status;
