@@ -75,9 +75,9 @@ static bool word_break(uint8_t a, uint8_t b)
         return !in_a || !in_b || (lower(a) && upper(b));
 }
 
-static bool word_stands(view text, size_t at, view word)
+static bool word_stands(view text, size_t at, size_t to, view word)
 {
-        if (at + word.len > text.len || (at > 0 && !word_break(text.data[at - 1], text.data[at])))
+        if (at + word.len > to || (at > 0 && !word_break(text.data[at - 1], text.data[at])))
                 return false;
         for (size_t i = 0; i < word.len; i++)
                 if (ascii_lower(text.data[at + i]) != word.data[i])
@@ -102,7 +102,7 @@ static uint8_t cue_at(view text, size_t at, size_t to)
                 return 0;
         uint8_t first = ascii_lower(c);
         for (size_t i = 0; i < sizeof latin / sizeof latin[0]; i++)
-                if ((uint8_t)latin[i].word[0] == first && word_stands(text, at, view_of_text(latin[i].word)))
+                if ((uint8_t)latin[i].word[0] == first && word_stands(text, at, to, view_of_text(latin[i].word)))
                         cues |= latin[i].cue;
         return cues;
 }

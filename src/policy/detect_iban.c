@@ -67,7 +67,8 @@ static bool mod97(const uint8_t *iban, size_t len)
         unsigned r = 0;
         for (size_t i = 0; i < len; i++) {
                 uint8_t c = iban[(i + 4) % len];
-                r = byte_is(c, BYTE_DIGIT) ? (r * 10 + (unsigned)(c - '0')) % 97 : (r * 100 + (unsigned)(c - 'A' + 10)) % 97;
+                unsigned value = (unsigned)(byte_is(c, BYTE_DIGIT) ? c - '0' : c - 'A' + 10);
+                r = (r * (value < 10 ? 10 : 100) + value) % 97;
         }
         return r == 1;
 }

@@ -160,6 +160,16 @@ size_t detect_secret(scan *s, size_t at)
         return at + 1;
 }
 
+/* Where the needle is in v from `from` on, if it begins within `most` bytes; SIZE_MAX when it is not. */
+static size_t find_text(view v, size_t from, size_t most, view needle)
+{
+        view part = view_slice(v, from, most > SIZE_MAX - needle.len - from ? v.len : from + most + needle.len);
+        if (part.len < needle.len)
+                return SIZE_MAX;
+        const uint8_t *at = memmem(part.data, part.len, needle.data, needle.len);
+        return at == nullptr ? SIZE_MAX : (size_t)(at - v.data);
+}
+
 /* A line of a key: base64, a header, or nothing; quoted, indented or continued as files and mails do it. */
 static bool key_line(view l)
 {
@@ -168,7 +178,7 @@ static bool key_line(view l)
                 l = view_slice(l, 1, l.len);
         while (l.len > 0 && memchr(behind, l.data[l.len - 1], sizeof behind - 1) != nullptr)
                 l.len--;
-        if (l.len == 0 || memmem(l.data, l.len, ": ", 2) != nullptr)
+        if (l.len == 0 || find_text(l, 0, l.len, VIEW(": ")) != SIZE_MAX)
                 return true;
         for (size_t i = 0; i < l.len; i++)
                 if (!byte_is(l.data[i], BYTE_B64))
@@ -197,16 +207,15 @@ static size_t key_end(view text, size_t body, bool *open)
 {
         size_t end = key_lines_end(text, body);
         *open = end == text.len;
-        const uint8_t *dashes = text.len > body ? memmem(text.data + body, text.len - body, "-----", 5) : nullptr;
-        if (dashes == nullptr)
+        size_t mark = find_text(text, body, SIZE_MAX, VIEW("-----"));
+        if (mark == SIZE_MAX || !view_starts(view_slice(text, mark, text.len), VIEW("-----END ")))
                 return end;
-        size_t mark = (size_t)(dashes - text.data);
-        if (!view_starts(view_slice(text, mark, text.len), VIEW("-----END ")) || mark - body > LIMIT_VALUE_BYTES)
+        /* Far behind the last line of base64 it is the end of something else. */
+        if (mark > end + 64 && mark - body > LIMIT_VALUE_BYTES)
                 return end;
-        size_t         tail = text.len - mark - 9;
-        const uint8_t *last = memmem(text.data + mark + 9, tail < 64 ? tail : 64, "-----", 5);
-        *open = last == nullptr && tail < 64;
-        return last == nullptr ? mark + 9 : (size_t)(last - text.data) + 5;
+        size_t last = find_text(text, mark + 9, 64, VIEW("-----"));
+        *open = last == SIZE_MAX && text.len - mark < 80;
+        return last == SIZE_MAX ? mark + 9 : last + 5;
 }
 
 size_t detect_private_key(scan *s, size_t at)
@@ -217,15 +226,11 @@ size_t detect_private_key(scan *s, size_t at)
         view rest = view_slice(s->text, at, s->text.len);
         if (!detect_wants(s, ENTITY_PRIVATE_KEY) || !view_starts(rest, VIEW("-----BEGIN ")))
                 return next;
-        view           label = view_slice(rest, 11, 75);
-        const uint8_t *close = memmem(label.data, label.len, "-----", 5);
-        if (close == nullptr)
-                return next;
-        label.len = (size_t)(close - label.data);
-        if (memmem(label.data, label.len, "PRIVATE KEY", 11) == nullptr)
+        size_t close = find_text(rest, 11, 64, VIEW("-----"));
+        if (close == SIZE_MAX || find_text(view_slice(rest, 0, close), 11, SIZE_MAX, VIEW("PRIVATE KEY")) == SIZE_MAX)
                 return next;
         bool   open;
-        size_t end = at + key_end(rest, 11 + label.len + 5, &open);
+        size_t end = at + key_end(rest, close + 5, &open);
         if (open && !s->last)
                 detect_open(s, at, ENTITY_PRIVATE_KEY);
         detect_take(s, (finding){(uint32_t)at, (uint32_t)end, ENTITY_PRIVATE_KEY, RANK_SECRET, REGION_COUNT});

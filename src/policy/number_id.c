@@ -74,7 +74,9 @@ static bool card_may_begin(const digit_group *g) { return g->len == 4 || g->len 
 
 size_t number_card(scan *s, const phrase *p, size_t first)
 {
-        static const char *const grouped[] = {"4-4-4-4", "4-4-4-4-3", "4-6-5", "4-6-4", "6-13", "4-4-4-4-2", "4-4-4-4-1"};
+        static const char *const grouped[] = {
+                "4-4-4-4", "4-4-4-4-3", "4-6-5", "4-6-4", "6-13", "4-4-4-4-2", "4-4-4-4-1",
+        };
         if (!detect_wants(s, ENTITY_CREDIT_CARD) || !card_may_begin(&p->g[first]))
                 return 0;
         size_t digits = phrase_digits(p, first, first + 1);

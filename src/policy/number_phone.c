@@ -250,8 +250,9 @@ static region_id unbroken_region(const scan *s, const number *n, bool *distinct)
 {
         const char *d = n->text;
         *distinct = false;
-        if (region_on(s->regions, REGION_CN) && ((n->digits == 11 && cn_mobile(d))
-                                                 || (n->digits == 13 && d[0] == '8' && d[1] == '6' && cn_mobile(d + 2)))) {
+        bool mobile = (n->digits == 11 && cn_mobile(d))
+                      || (n->digits == 13 && d[0] == '8' && d[1] == '6' && cn_mobile(d + 2));
+        if (region_on(s->regions, REGION_CN) && mobile) {
                 *distinct = true;
                 return REGION_CN;
         }
@@ -291,7 +292,8 @@ static size_t spelled_out(scan *s, const phrase *p, size_t first)
 {
         number n;
         if (first + 11 > p->count || phrase_digits(p, first, first + 11) != 11 || !region_on(s->regions, REGION_CN)
-            || !number_make(s, p, first, first + 11, &n) || n.sep == '?' || !cn_mobile(n.text) || !clear_around(s, &n, n.start)
+            || !number_make(s, p, first, first + 11, &n) || n.sep == '?' || !cn_mobile(n.text)
+            || !clear_around(s, &n, n.start)
             || (context_of(s, n.start, n.end).nearest & CUE_PHONE) == 0)
                 return 0;
         take_phone(s, &n, n.start, REGION_CN);

@@ -46,7 +46,8 @@ err policy_list(policy_source *src, const config_node *object, const char *key, 
 }
 
 /* How a selector reaches every entity. err UNKNOWN_ENTITY UNKNOWN_GROUP */
-static err read_selector(policy_source *src, const config_node *at, view word, selector_reach reach[static ENTITY_COUNT])
+static err read_selector(policy_source *src, const config_node *at, view word,
+                         selector_reach reach[static ENTITY_COUNT])
 {
         bool group = word.len > 0 && word.data[0] == '@';
         bool known = false;
@@ -182,7 +183,8 @@ static err check_id(policy_source *src, const config_node *rules, const config_n
         view id;
         TRY(config_text(src->doc, rule, "id", &id, src->fault));
         if (!policy_is_id(id))
-                return complain(src, config_get(rule, "id"), "BAD_ID", "An id has 1 to 32 characters of a-z, 0-9 and -.");
+                return complain(src, config_get(rule, "id"), "BAD_ID",
+                                "An id has 1 to 32 characters of a-z, 0-9 and -.");
         for (const config_node *n = config_first(rules); n != rule; n = config_next(n)) {
                 view other;
                 TRY(config_text(src->doc, n, "id", &other, src->fault));
@@ -212,7 +214,8 @@ static err read_rule(policy_source *src, const config_node *rule, policy_layers 
 
 err policy_read_rules(policy_source *src, const config_node *root, policy_layers *out)
 {
-        static const char *const keys[] = {"id", "entities", "do", "keep_last", "keep_first", "char", "reason", nullptr};
+        static const char *const keys[] = {"id",         "entities", "do",     "keep_last",
+                                           "keep_first", "char",     "reason", nullptr};
         const config_node *rules;
         if (config_get(root, "rules") == nullptr)
                 return OK;

@@ -12,7 +12,9 @@
 #include "policy/policy.h"
 
 /* Where a value stood; only values from restorable places are put back into answers (pii.md (c), provenance). */
-typedef enum redact_role : uint8_t { FROM_SYSTEM = 1, FROM_USER = 2, FROM_ASSISTANT = 4, FROM_TOOL = 8, FROM_OTHER = 16 } redact_role;
+typedef enum redact_role : uint8_t {
+        FROM_SYSTEM = 1, FROM_USER = 2, FROM_ASSISTANT = 4, FROM_TOOL = 8, FROM_OTHER = 16
+} redact_role;
 
 /* One distinct value that was pseudonymised in this request. */
 typedef struct redact_entry {

@@ -117,10 +117,28 @@ static match match_at(const redact_table *t, view text)
         return m;
 }
 
+/* A look before that look, at every letter of an answer: do the first two letters begin a label? Few pairs do. */
+static bool pair_may_begin(view text)
+{
+        static uint32_t seconds[26]; /* by the first letter of a label: a bit for each second one */
+        static bool     filled;
+        if (!filled) {
+                for (entity_id e = 0; e < ENTITY_COUNT; e++) {
+                        const char *label = entity_describe(e)->label;
+                        seconds[label[0] - 'A'] |= 1u << (label[1] - 'A');
+                }
+                filled = true;
+        }
+        uint32_t set = seconds[upper(text.data[0]) - 'A'];
+        if (text.len == 1)
+                return set != 0;
+        return letter(text.data[1]) && (set >> (upper(text.data[1]) - 'A') & 1) != 0;
+}
+
 /* A look before the search: the text begins as a label with its x does, as far as it goes. */
 static bool may_begin(view text)
 {
-        if (!letter(text.data[0]))
+        if (!letter(text.data[0]) || !pair_may_begin(text))
                 return false;
         uint8_t a = upper(text.data[0]);
         for (entity_id e = 0; e < ENTITY_COUNT; e++) {
@@ -183,7 +201,8 @@ static void hold(restore_lane *lane, view rest)
 {
         assert(rest.len < LIMIT_TOKEN_BYTES);
         /* The rest may stand in the carry itself. */
-        memmove(lane->carry, rest.data, rest.len);
+        if (rest.len > 0)
+                memmove(lane->carry, rest.data, rest.len);
         lane->carried = (uint8_t)rest.len;
 }
 
@@ -215,16 +234,91 @@ static void run(sink *s, view delta)
         hold(lane, view_slice(delta, used, delta.len));
 }
 
+static int hex_value(uint8_t c)
+{
+        if (c >= '0' && c <= '9')
+                return c - '0';
+        c = ascii_lower(c);
+        return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static void escape_leave(sink *s)
+{
+        restore_lane *lane = s->lane;
+        uint8_t       copy[sizeof lane->escape];
+        uint8_t       len = lane->escape_len;
+        memcpy(copy, lane->escape, len);
+        lane->escape_len = 0;
+        run(s, (view){copy, len});
+}
+
+/* \uXXXX is whole: a letter or digit goes on plain, everything else as it stands. */
+static void escape_whole(sink *s)
+{
+        restore_lane *lane = s->lane;
+        int           code = 0;
+        for (size_t i = 2; i < sizeof lane->escape; i++)
+                code = code * 16 + hex_value(lane->escape[i]);
+        uint8_t c = (uint8_t)code;
+        if (code < 0x80 && (letter(c) || (c >= '0' && c <= '9'))) {
+                lane->escape_len = 0;
+                run(s, (view){&c, 1});
+        } else {
+                escape_leave(s);
+        }
+}
+
+/* Takes one byte into the escape being read; false when it does not belong there. */
+static bool escape_take(sink *s, uint8_t c)
+{
+        restore_lane *lane = s->lane;
+        if (lane->escape_len >= 2 && hex_value(c) < 0)
+                return false;
+        lane->escape[lane->escape_len++] = c;
+        if (lane->escape_len == sizeof lane->escape)
+                escape_whole(s);
+        else if (lane->escape_len == 2 && c != 'u')
+                escape_leave(s);
+        return true;
+}
+
+static void run_source(sink *s, view delta)
+{
+        restore_lane *lane = s->lane;
+        size_t        plain = 0;
+        for (size_t i = 0; i < delta.len; i++) {
+                if (lane->escape_len == 0 && delta.data[i] != '\\')
+                        continue;
+                run(s, view_slice(delta, plain, i));
+                plain = i + 1;
+                if (escape_take(s, delta.data[i]))
+                        continue;
+                /* No JSON, so it stands as it is; this byte is looked at again. */
+                escape_leave(s);
+                plain = i--;
+        }
+        run(s, view_slice(delta, plain, delta.len));
+}
+
+static void feed(sink *s, view delta)
+{
+        if (s->lane->mode == RESTORE_JSON_SOURCE && s->table->count > 0)
+                run_source(s, delta);
+        else
+                run(s, delta);
+}
+
 void restore_feed(const redact_table *t, restore_lane *lane, view delta, emit *out)
 {
         sink s = {.out = out, .table = t, .lane = lane};
-        run(&s, delta);
+        feed(&s, delta);
 }
 
 static void finish(sink *s)
 {
         restore_lane *lane = s->lane;
-        size_t        used = work_off(s, (view){lane->carry, lane->carried}, true);
+        escape_leave(s);
+        size_t used = work_off(s, (view){lane->carry, lane->carried}, true);
         assert(used == lane->carried);
         lane->carried = 0;
 }
@@ -239,14 +333,14 @@ size_t restore_measure(const redact_table *t, const restore_lane *lane, view del
 {
         restore_lane copy = *lane;
         sink         s = {.table = t, .lane = &copy};
-        run(&s, delta);
+        feed(&s, delta);
         finish(&s);
         return s.bytes;
 }
 
 size_t restore_room(const redact_table *t, const restore_lane *lane, size_t delta_len)
 {
-        size_t bytes = lane->carried + delta_len;
+        size_t bytes = lane->carried + lane->escape_len + delta_len;
         if (t->count == 0)
                 return bytes;
         size_t growth = lane->mode == RESTORE_JSON_SOURCE ? 6 : 1;

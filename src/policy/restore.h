@@ -10,12 +10,16 @@
 #include "base/view.h"
 #include "policy/redact.h"
 
-/* JSON_SOURCE: the lane's text is itself JSON (tool arguments), so a value is escaped once on its way in. */
+/* JSON_SOURCE: the lane's text is itself JSON (tool arguments), so a value is escaped once on its way in, and letters
+ * and digits that stand there as \uXXXX become plain, which means the same: a placeholder is found in either spelling.
+ * An unfinished escape is held back too. */
 typedef enum restore_mode : uint8_t { RESTORE_TEXT, RESTORE_JSON_SOURCE } restore_mode;
 
 typedef struct restore_lane {
         uint8_t      carry[LIMIT_TOKEN_BYTES];
         uint8_t      carried;
+        uint8_t      escape[6]; /* JSON_SOURCE: the escape being read */
+        uint8_t      escape_len;
         restore_mode mode;
         bool         in_url; /* inside scheme://…: placeholders stay (exfiltration by a rendered image) */
         uint8_t      url_state;

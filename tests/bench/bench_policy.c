@@ -87,14 +87,16 @@ int main(void)
         throughput("prose, plain ASCII, 4 MB", fill("$ $ $ $ $, $ $ $ $. ", 4 << 20));
         throughput("prose with \\n escapes, 4 MB", fill("$ $ $ $ $, $ $ $ $.\\n", 4 << 20));
         throughput("prose, Chinese, 4 MB", fill("今天下午三点开会，请大家准时参加。", 4 << 20));
-        throughput("log lines, 4 MB", fill("2026-03-01 12:00:01,123 INFO [worker-3] $ took 153 ms, id=8817263\\n", 4 << 20));
-        throughput("code, 4 MB", fill("for (size_t i = 0; i < n; i++) { sum += list[i].$ * 0x3f; } /* $ */\\n", 4 << 20));
+        throughput("log lines, 4 MB",
+                   fill("2026-03-01 12:00:01,123 INFO [worker-3] $ took 153 ms, id=8817263\\n", 4 << 20));
+        throughput("code, 4 MB",
+                   fill("for (size_t i = 0; i < n; i++) { sum += list[i].$ * 0x3f; } /* $ */\\n", 4 << 20));
         throughput("digits and spaces, 1 MB", fill("1 22 333 4 5 66 7 8 99 ", 1 << 20));
         throughput("unbroken numbers, 1 MB", fill("4155551234 ", 1 << 20));
         throughput("addresses only, 1 MB", fill("a.b@example.org ", 1 << 20));
         throughput("prompt of 2 KB, three values",
                    fill("$ $ $ $ $, $ $ $ $ $ $ $ $ $ $.\\n$ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $.\\n"
-                        "$ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $.\\n"
+                        "$ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $ $.\\n"
                         "Mail jane.doe@example.com or call (212) 555-0175, card 4111 1111 1111 1111. ",
                         2048));
         return 0;

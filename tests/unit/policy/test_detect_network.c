@@ -3,7 +3,8 @@
 
 static const find_row rows[] = {
         {"a compressed address", "2001:db8:a21:3bf4::5570.", "IP_ADDRESS=2001:db8:a21:3bf4::5570"},
-        {"a whole address", "2001:0db8:98a3:7a75:f54c:d332:2bfe:87e1", "IP_ADDRESS=2001:0db8:98a3:7a75:f54c:d332:2bfe:87e1"},
+        {"a whole address", "2001:0db8:98a3:7a75:f54c:d332:2bfe:87e1",
+         "IP_ADDRESS=2001:0db8:98a3:7a75:f54c:d332:2bfe:87e1"},
         {"with a version four tail", "client=[::ffff:203.0.113.176]:443", "IP_ADDRESS=::ffff:203.0.113.176"},
         {"link local with its zone", "fe80::1ff:fe23:4567:890a%eth0", ""},
         {"loopback and any", "::1 and :: and ::0", ""},
