@@ -6,10 +6,10 @@ static err sealed_of(const config_doc *doc, size_t want, emit *out, config_fault
 {
         const config_node *root = config_root(doc);
         view text;
-        TRY(config_text(doc, root, "sealed", &text, fault));
+        TRY(config_text(root, "sealed", &text, fault));
         size_t before = out->len;
         if (!base64_read(text, out) || out->full || out->len - before != want)
-                return config_fail(doc, config_get(root, "sealed"), "BAD_VALUE",
+                return config_fail(config_get(root, "sealed"), "BAD_VALUE",
                                    "must be base64 of a sealed value of exactly the right length", nullptr, fault);
         return OK;
 }
@@ -19,8 +19,8 @@ static err unlock_of(const config_doc *doc, keeper_unlock *out, config_fault *fa
         static const char *const known[] = {"slot", "sealed", nullptr};
         const config_node *root = config_root(doc);
         uint64_t slot;
-        TRY(config_keys(doc, root, known, fault));
-        TRY(config_u64(doc, root, "slot", 0, UNLOCK_SLOTS - 1, &slot, fault));
+        TRY(config_keys(root, known, fault));
+        TRY(config_u64(root, "slot", (config_range){0, UNLOCK_SLOTS - 1}, &slot, fault));
         *out = (keeper_unlock){.slot = (uint32_t)slot};
         emit room = emit_into(out->sealed, sizeof out->sealed);
         return sealed_of(doc, sizeof out->sealed, &room, fault);
@@ -38,7 +38,7 @@ err body_unlock(view json, keeper_unlock *out, config_fault *fault)
 static err sealed_alone(const config_doc *doc, size_t want, emit *out, config_fault *fault)
 {
         static const char *const known[] = {"sealed", nullptr};
-        TRY(config_keys(doc, config_root(doc), known, fault));
+        TRY(config_keys(config_root(doc), known, fault));
         return sealed_of(doc, want, out, fault);
 }
 

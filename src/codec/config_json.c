@@ -326,14 +326,12 @@ static void suggest(emit *sentence, const char *nearest)
         emit_text(sentence, "\"?");
 }
 
-err config_fail(const config_doc *doc, const config_node *n, const char *code, const char *text, const char *nearest,
-                config_fault *fault)
+err config_fail(const config_node *n, const char *code, const char *text, const char *nearest, config_fault *fault)
 {
         uint8_t bytes[sizeof fault->text - 1];
         emit    sentence = emit_into(bytes, sizeof bytes);
         emit_text(&sentence, text);
         suggest(&sentence, nearest);
-        n = n == nullptr ? config_root(doc) : n;
         return fail_at(n, n->at, code, &sentence, fault);
 }
 
@@ -353,9 +351,8 @@ static err kind_fault(const config_node *n, config_kind kind, config_fault *faul
         return fail_at(n, n->at, "WRONG_TYPE", &sentence, fault);
 }
 
-err config_keys(const config_doc *doc, const config_node *object, const char *const known[], config_fault *fault)
+err config_keys(const config_node *object, const char *const known[], config_fault *fault)
 {
-        object = object == nullptr ? config_root(doc) : object;
         if (object->kind != CONFIG_OBJECT)
                 return kind_fault(object, CONFIG_OBJECT, fault);
         for (const config_node *m = object->first; m != nullptr; m = m->next) {
@@ -403,33 +400,32 @@ err config_text_of(const config_node *n, view *out, config_fault *fault)
         return OK;
 }
 
-err config_text(const config_doc *doc, const config_node *parent, const char *key, view *out, config_fault *fault)
+err config_text(const config_node *parent, const char *key, view *out, config_fault *fault)
 {
         const config_node *n = nullptr;
-        TRY(config_member(parent == nullptr ? config_root(doc) : parent, key, CONFIG_TEXT, &n, fault));
+        TRY(config_member(parent, key, CONFIG_TEXT, &n, fault));
         return config_text_of(n, out, fault);
 }
 
-err config_bool(const config_doc *doc, const config_node *parent, const char *key, bool *out, config_fault *fault)
+err config_bool(const config_node *parent, const char *key, bool *out, config_fault *fault)
 {
         const config_node *n = nullptr;
-        TRY(config_member(parent == nullptr ? config_root(doc) : parent, key, CONFIG_BOOL, &n, fault));
+        TRY(config_member(parent, key, CONFIG_BOOL, &n, fault));
         *out = cJSON_IsTrue(n->item);
         return OK;
 }
 
-err config_u64(const config_doc *doc, const config_node *parent, const char *key, uint64_t min, uint64_t max,
-               uint64_t *out, config_fault *fault)
+err config_u64(const config_node *parent, const char *key, config_range range, uint64_t *out, config_fault *fault)
 {
         const config_node *n = nullptr;
-        TRY(config_member(parent == nullptr ? config_root(doc) : parent, key, CONFIG_NUMBER, &n, fault));
-        if (!n->whole || n->number < min || n->number > max) {
+        TRY(config_member(parent, key, CONFIG_NUMBER, &n, fault));
+        if (!n->whole || n->number < range.min || n->number > range.max) {
                 uint8_t bytes[sizeof fault->text - 1];
                 emit    sentence = emit_into(bytes, sizeof bytes);
                 emit_text(&sentence, "must be a whole number from ");
-                emit_u64(&sentence, min);
+                emit_u64(&sentence, range.min);
                 emit_text(&sentence, " to ");
-                emit_u64(&sentence, max);
+                emit_u64(&sentence, range.max);
                 return fail_at(n, n->at, "OUT_OF_RANGE", &sentence, fault);
         }
         *out = n->number;

@@ -44,22 +44,24 @@ const config_node *config_next(const config_node *n);
 view config_key(const config_node *n);
 size_t config_count(const config_node *n);
 
-/* Fills *fault with place of n (n may be a node of any kind) and returns err BAD_CONFIG. `nearest` may be null; it
+/* Fills *fault with the place of n (any kind, not null) and returns err BAD_CONFIG. `nearest` may be null; it
  * is a word from a closed vocabulary and is shown as "did you mean". */
-err config_fail(const config_doc *doc, const config_node *n, const char *code, const char *text, const char *nearest,
-                config_fault *fault);
+err config_fail(const config_node *n, const char *code, const char *text, const char *nearest, config_fault *fault);
 
 /* Every key of the object must be in `known` (null-terminated list) or be "note"; err BAD_CONFIG UNKNOWN_KEY names
  * the nearest. */
-err config_keys(const config_doc *doc, const config_node *object, const char *const known[], config_fault *fault);
+err config_keys(const config_node *object, const char *const known[], config_fault *fault);
+
+typedef struct config_range {
+        uint64_t min, max;
+} config_range;
 
 /* Typed access with a complaint: an absent member is MISSING_KEY at `parent`, naming `key`; one of another kind is
- * WRONG_TYPE at the member; a number that is not whole or out of [min, max] is OUT_OF_RANGE. A null parent is the root.
+ * WRONG_TYPE at the member; a number that is not whole or out of [min, max] is OUT_OF_RANGE.
  * Texts are borrowed from the document. For optional members ask config_get first. */
-err config_text(const config_doc *doc, const config_node *parent, const char *key, view *out, config_fault *fault);
-err config_u64(const config_doc *doc, const config_node *parent, const char *key, uint64_t min, uint64_t max,
-               uint64_t *out, config_fault *fault);
-err config_bool(const config_doc *doc, const config_node *parent, const char *key, bool *out, config_fault *fault);
+err config_text(const config_node *parent, const char *key, view *out, config_fault *fault);
+err config_u64(const config_node *parent, const char *key, config_range range, uint64_t *out, config_fault *fault);
+err config_bool(const config_node *parent, const char *key, bool *out, config_fault *fault);
 
 /* As those, for members of any kind, and for elements of arrays. */
 err config_member(const config_node *parent, const char *key, config_kind kind, const config_node **out,

@@ -10,15 +10,15 @@ static err read_header(policy_source *src, const config_node *root, policy *out)
         static const char *const keys[] = {"policy", "name", "regions", "defaults", "rules", "floor", nullptr};
         view version, name;
         if (config_kind_of(root) != CONFIG_OBJECT)
-                return config_fail(src->doc, root, "WRONG_TYPE", "A policy is one JSON object.", nullptr, src->fault);
-        TRY(config_keys(src->doc, root, keys, src->fault));
-        TRY(config_text(src->doc, root, "policy", &version, src->fault));
+                return config_fail(root, "WRONG_TYPE", "A policy is one JSON object.", nullptr, src->fault);
+        TRY(config_keys(root, keys, src->fault));
+        TRY(config_text(root, "policy", &version, src->fault));
         if (!view_equal(version, VIEW("pii/1")))
-                return config_fail(src->doc, config_get(root, "policy"), "BAD_VERSION",
+                return config_fail(config_get(root, "policy"), "BAD_VERSION",
                                    "The only policy language is \"pii/1\".", "pii/1", src->fault);
-        TRY(config_text(src->doc, root, "name", &name, src->fault));
+        TRY(config_text(root, "name", &name, src->fault));
         if (!policy_is_id(name))
-                return config_fail(src->doc, config_get(root, "name"), "BAD_ID",
+                return config_fail(config_get(root, "name"), "BAD_ID",
                                    "A name has 1 to 32 characters of a-z, 0-9 and -.", nullptr, src->fault);
         memcpy(out->name, name.data, name.len);
         return OK;
@@ -39,7 +39,7 @@ static err read_region(policy_source *src, const config_node *node, uint64_t *re
                         return OK;
                 }
         }
-        return config_fail(src->doc, node, "UNKNOWN_REGION", "Regions are US, CN, DE, FR, GB, or * for all.",
+        return config_fail(node, "UNKNOWN_REGION", "Regions are US, CN, DE, FR, GB, or * for all.",
                            config_nearest(name, names), src->fault);
 }
 
@@ -70,7 +70,7 @@ err policy_compile(view text, policy *out, config_fault *fault)
         config_doc *doc = nullptr;
         err e = config_parse(text, &doc, fault);
         if (!failed(e)) {
-                policy_source src = {doc, fault};
+                policy_source src = {fault};
                 e = compile(&src, config_root(doc), out);
                 config_free(doc);
                 secret_sha256(out->digest, text);

@@ -18,7 +18,7 @@ static const char *const group_names[] = {"@secret", "@gov_id", "@finance", "@co
 
 static err complain(policy_source *src, const config_node *at, const char *code, const char *text)
 {
-        return config_fail(src->doc, at, code, text, nullptr, src->fault);
+        return config_fail(at, code, text, nullptr, src->fault);
 }
 
 static bool is_name(view text, bool digits)
@@ -65,9 +65,9 @@ static err read_selector(policy_source *src, const config_node *at, view word,
         if (known)
                 return OK;
         if (group)
-                return config_fail(src->doc, at, "UNKNOWN_GROUP", "There is no such group.",
+                return config_fail(at, "UNKNOWN_GROUP", "There is no such group.",
                                    config_nearest(word, group_names), src->fault);
-        return config_fail(src->doc, at, "UNKNOWN_ENTITY", "There is no such entity.",
+        return config_fail(at, "UNKNOWN_ENTITY", "There is no such entity.",
                            config_nearest(word, entity_names), src->fault);
 }
 
@@ -81,7 +81,7 @@ static err read_action(policy_source *src, const config_node *at, policy_action 
                         return OK;
                 }
         }
-        return config_fail(src->doc, at, "UNKNOWN_ACTION", "Actions are allow, mask, pseudonymise and block.",
+        return config_fail(at, "UNKNOWN_ACTION", "Actions are allow, mask, pseudonymise and block.",
                            config_nearest(word, action_names), src->fault);
 }
 
@@ -89,7 +89,7 @@ static err read_keep(policy_source *src, const config_node *object, const char *
 {
         uint64_t n = 0;
         if (config_get(object, key) != nullptr)
-                TRY(config_u64(src->doc, object, key, 0, 6, &n, src->fault));
+                TRY(config_u64(object, key, (config_range){0, 6}, &n, src->fault));
         *out = (uint8_t)n;
         return OK;
 }
@@ -171,7 +171,7 @@ err policy_read_defaults(policy_source *src, const config_node *root, policy_lay
                 TRY(read_selector(src, n, config_key(n), reach));
                 if (config_kind_of(n) != CONFIG_OBJECT)
                         return complain(src, n, "WRONG_TYPE", "A default is an object with \"do\".");
-                TRY(config_keys(src->doc, n, keys, src->fault));
+                TRY(config_keys(n, keys, src->fault));
                 TRY(read_decision(src, n, &is.decision));
                 TRY(state(src, &is, reach, out->defaults));
         }
@@ -181,13 +181,13 @@ err policy_read_defaults(policy_source *src, const config_node *root, policy_lay
 static err check_id(policy_source *src, const config_node *rules, const config_node *rule)
 {
         view id;
-        TRY(config_text(src->doc, rule, "id", &id, src->fault));
+        TRY(config_text(rule, "id", &id, src->fault));
         if (!policy_is_id(id))
                 return complain(src, config_get(rule, "id"), "BAD_ID",
                                 "An id has 1 to 32 characters of a-z, 0-9 and -.");
         for (const config_node *n = config_first(rules); n != rule; n = config_next(n)) {
                 view other;
-                TRY(config_text(src->doc, n, "id", &other, src->fault));
+                TRY(config_text(n, "id", &other, src->fault));
                 if (view_equal(id, other))
                         return complain(src, config_get(rule, "id"), "DUPLICATE_ID", "Another rule has this id.");
         }
@@ -223,7 +223,7 @@ err policy_read_rules(policy_source *src, const config_node *root, policy_layers
         for (const config_node *n = config_first(rules); n != nullptr; n = config_next(n)) {
                 if (config_kind_of(n) != CONFIG_OBJECT)
                         return complain(src, n, "WRONG_TYPE", "A rule is an object.");
-                TRY(config_keys(src->doc, n, keys, src->fault));
+                TRY(config_keys(n, keys, src->fault));
                 TRY(check_id(src, rules, n));
                 TRY(read_rule(src, n, out));
         }
@@ -255,7 +255,7 @@ err policy_settle(policy_source *src, const config_node *root, const policy_laye
                                                                                   : &layers->defaults[e];
                 const policy_decision *d = &is->decision;
                 if (is->reach == REACH_NONE)
-                        return config_fail(src->doc, config_get(root, "defaults"), "MISSING_DEFAULT",
+                        return config_fail(config_get(root, "defaults"), "MISSING_DEFAULT",
                                            "Every entity needs a default or a rule.", entity_describe(e)->name,
                                            src->fault);
                 if (layers->floor[e].reach != REACH_NONE && d->action < layers->floor[e].decision.action)

@@ -5,8 +5,7 @@
 #include "policy/policy.h"
 
 typedef struct policy_source {
-        const config_doc *doc;
-        config_fault     *fault;
+        config_fault *fault;
 } policy_source;
 
 /* How narrowly a selector names an entity. */

@@ -15,6 +15,7 @@
 #include "base/secret.h"
 #include "ipc/wire.h"
 #include "role/sandbox.h"
+#include "role/start.h"
 
 typedef struct admin_role {
         int listen, keeper; /* -1: not granted yet */
@@ -133,6 +134,8 @@ static err load_catalog(admin_role *a, config_fault *fault)
         TRY(read_file("lethe.json", &text, fault));
         a->catalog = calloc(1, sizeof *a->catalog);
         err e = a->catalog == nullptr ? FAIL(NO_ROOM) : catalog_compile(region_view(&text), a->catalog, fault);
+        if (failed(e) && a->catalog != nullptr)
+                start_name_file(fault, "lethe.json");
         region_end(&text);
         return e;
 }

@@ -129,19 +129,6 @@ static err read_file(process *p, const char *name, region *out)
         return e;
 }
 
-/* The fault's place is right; it lacks the name of the file. */
-static void name_file(process *p, const char *name)
-{
-        char text[sizeof p->fault.text];
-        memcpy(text, p->fault.text, sizeof text);
-        text[sizeof text - 1] = '\0';
-        emit e = emit_into((uint8_t *)p->fault.text, sizeof p->fault.text - 1);
-        emit_text(&e, name);
-        emit_text(&e, ": ");
-        emit_view(&e, view_slice(view_of_text(text), 0, sizeof p->fault.text - 1 - e.len));
-        p->fault.text[e.len] = '\0';
-}
-
 static err load_catalog(process *p)
 {
         region   text;
@@ -151,7 +138,7 @@ static err load_catalog(process *p)
         TRY(read_file(p, "lethe.json", &text));
         err e = catalog_compile(region_view(&text), c, &p->fault);
         if (failed(e))
-                name_file(p, "lethe.json");
+                start_name_file(&p->fault, "lethe.json");
         region_end(&text);
         p->setup.catalog = c;
         return e;
@@ -166,7 +153,7 @@ static err load_policy(process *p)
         TRY(read_file(p, "policy.json", &text));
         err e = policy_compile(region_view(&text), compiled, &p->fault);
         if (failed(e))
-                name_file(p, "policy.json");
+                start_name_file(&p->fault, "policy.json");
         region_end(&text);
         p->setup.policy = compiled;
         return e;

@@ -32,50 +32,50 @@ static void print_text(view v) { fwrite(v.data, 1, v.len, stdout); }
 
 /* ---- status ---- */
 
-static view text_of(const config_doc *doc, const config_node *n, const char *key)
+static view text_of(const config_node *n, const char *key)
 {
         config_fault ignored;
         view v;
-        return failed(config_text(doc, n, key, &v, &ignored)) ? VIEW("unknown") : v;
+        return failed(config_text(n, key, &v, &ignored)) ? VIEW("unknown") : v;
 }
 
-static uint64_t number_of(const config_doc *doc, const config_node *n, const char *key)
+static uint64_t number_of(const config_node *n, const char *key)
 {
         config_fault ignored;
         uint64_t v;
-        return failed(config_u64(doc, n, key, 0, (uint64_t)1 << 53, &v, &ignored)) ? 0 : v;
+        return failed(config_u64(n, key, (config_range){0, (uint64_t)1 << 53}, &v, &ignored)) ? 0 : v;
 }
 
-static void line_text(const config_doc *doc, const config_node *n, const char *key, const char *title)
+static void line_text(const config_node *n, const char *key, const char *title)
 {
         printf("%-14s", title);
-        print_text(text_of(doc, n, key));
+        print_text(text_of(n, key));
         putchar('\n');
 }
 
-static void line_number(const config_doc *doc, const config_node *n, const char *key, const char *title)
+static void line_number(const config_node *n, const char *key, const char *title)
 {
-        printf("%-14s%lu\n", title, number_of(doc, n, key));
+        printf("%-14s%lu\n", title, number_of(n, key));
 }
 
 static void print_status(const config_doc *doc)
 {
         const config_node *root = config_root(doc), *vault = config_get(root, "vault");
-        line_text(doc, root, "version", "version");
-        line_text(doc, root, "commit", "commit");
-        line_number(doc, root, "generation", "generation");
-        line_text(doc, root, "keeper", "keeper");
+        line_text(root, "version", "version");
+        line_text(root, "commit", "commit");
+        line_number(root, "generation", "generation");
+        line_text(root, "keeper", "keeper");
         if (vault != nullptr && config_kind_of(vault) == CONFIG_OBJECT) {
-                line_text(doc, vault, "state", "vault");
-                line_number(doc, vault, "credentials", "vendor keys");
-                line_number(doc, vault, "state_generation", "state file");
-                line_number(doc, vault, "next_export", "next export");
+                line_text(vault, "state", "vault");
+                line_number(vault, "credentials", "vendor keys");
+                line_number(vault, "state_generation", "state file");
+                line_number(vault, "next_export", "next export");
         }
-        line_number(doc, root, "restarts", "restarts");
+        line_number(root, "restarts", "restarts");
         for (const config_node *n = config_first(config_get(root, "relays")); n != nullptr; n = config_next(n))
                 printf("%-14spid %lu, generation %lu, %lu exchanges, %lu connections\n", "relay",
-                       number_of(doc, n, "pid"), number_of(doc, n, "generation"), number_of(doc, n, "exchanges_now"),
-                       number_of(doc, n, "connections_now"));
+                       number_of(n, "pid"), number_of(n, "generation"), number_of(n, "exchanges_now"),
+                       number_of(n, "connections_now"));
 }
 
 verdict admin_status(const lethectl *c)
@@ -112,7 +112,7 @@ static verdict print_ready(const https_answer *a)
         if (failed(config_parse(region_view(&a->body), &doc, &fault)))
                 return refuse("the admin plane answered what this lethectl does not know", nullptr);
         const config_node *root = config_root(doc);
-        bool told = !failed(config_bool(doc, root, "ready", &ready, &fault));
+        bool told = !failed(config_bool(root, "ready", &ready, &fault));
         if (ready) {
                 fputs("ready\n", stdout);
         } else if (told) {

@@ -3,31 +3,31 @@
 #include "prog/lethectl_admin.h"
 #include "vault/container.h"
 
-static bool get_text(const config_doc *doc, const config_node *parent, const char *key, view *out)
+static bool get_text(const config_node *parent, const char *key, view *out)
 {
         config_fault ignored;
-        return !failed(config_text(doc, parent, key, out, &ignored));
+        return !failed(config_text(parent, key, out, &ignored));
 }
 
-static bool get_number(const config_doc *doc, const config_node *parent, const char *key, uint64_t *out)
+static bool get_number(const config_node *parent, const char *key, uint64_t *out)
 {
         config_fault ignored;
-        return !failed(config_u64(doc, parent, key, 0, (uint64_t)1 << 53, out, &ignored));
+        return !failed(config_u64(parent, key, (config_range){0, (uint64_t)1 << 53}, out, &ignored));
 }
 
-static bool get_base64(const config_doc *doc, const config_node *parent, const char *key, uint8_t *out, size_t len)
+static bool get_base64(const config_node *parent, const char *key, uint8_t *out, size_t len)
 {
         view text;
         emit e = emit_into(out, len);
-        return get_text(doc, parent, key, &text) && base64_read(text, &e) && !e.full && e.len == len;
+        return get_text(parent, key, &text) && base64_read(text, &e) && !e.full && e.len == len;
 }
 
 static int nibble(uint8_t c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1; }
 
-static bool get_hex(const config_doc *doc, const config_node *parent, const char *key, uint8_t *out, size_t len)
+static bool get_hex(const config_node *parent, const char *key, uint8_t *out, size_t len)
 {
         view text;
-        if (!get_text(doc, parent, key, &text) || text.len != 2 * len)
+        if (!get_text(parent, key, &text) || text.len != 2 * len)
                 return false;
         for (size_t i = 0; i < len; i++) {
                 int high = nibble(text.data[2 * i]), low = nibble(text.data[2 * i + 1]);
@@ -38,10 +38,10 @@ static bool get_hex(const config_doc *doc, const config_node *parent, const char
         return true;
 }
 
-static bool get_field(const config_doc *doc, const config_node *parent, const char *key, char *out, size_t size)
+static bool get_field(const config_node *parent, const char *key, char *out, size_t size)
 {
         view text;
-        if (!get_text(doc, parent, key, &text) || text.len >= size)
+        if (!get_text(parent, key, &text) || text.len >= size)
                 return false;
         if (text.len > 0)
                 memcpy(out, text.data, text.len);
@@ -49,39 +49,39 @@ static bool get_field(const config_doc *doc, const config_node *parent, const ch
         return true;
 }
 
-static bool slot_of(const config_doc *doc, const config_node *n, keeper_status *out)
+static bool slot_of(const config_node *n, keeper_status *out)
 {
         view kind;
         uint64_t index, ops, mem_bytes;
-        if (!get_text(doc, n, "kind", &kind) || !get_number(doc, n, "index", &index) || !get_number(doc, n, "ops", &ops)
-            || !get_number(doc, n, "mem_bytes", &mem_bytes) || index >= KEY_SLOTS)
+        if (!get_text(n, "kind", &kind) || !get_number(n, "index", &index) || !get_number(n, "ops", &ops)
+            || !get_number(n, "mem_bytes", &mem_bytes) || index >= KEY_SLOTS)
                 return false;
         keeper_slot *s = &out->slots[index];
         s->kind = view_equal(kind, VIEW("passphrase")) ? SLOT_PASSPHRASE : SLOT_KEY_FILE;
         s->index = (uint32_t)index;
         s->ops = ops;
         s->mem_bytes = mem_bytes;
-        return get_base64(doc, n, "salt", s->salt, sizeof s->salt);
+        return get_base64(n, "salt", s->salt, sizeof s->salt);
 }
 
-static bool status_of(const config_doc *doc, const config_node *root, keeper_status *out)
+static bool status_of(const config_node *root, keeper_status *out)
 {
         view state;
         uint64_t credentials;
         bool good =
-                get_text(doc, root, "state", &state) && get_number(doc, root, "credentials", &credentials)
-                && get_number(doc, root, "state_generation", &out->state_generation)
-                && get_number(doc, root, "next_export", &out->next_export)
-                && get_hex(doc, root, "device", out->device, sizeof out->device)
-                && get_base64(doc, root, "seal_key", out->seal_key, sizeof out->seal_key)
-                && get_base64(doc, root, "export_key", out->export_key, sizeof out->export_key)
-                && get_base64(doc, root, "export_key_number", out->export_key_number, sizeof out->export_key_number);
+                get_text(root, "state", &state) && get_number(root, "credentials", &credentials)
+                && get_number(root, "state_generation", &out->state_generation)
+                && get_number(root, "next_export", &out->next_export)
+                && get_hex(root, "device", out->device, sizeof out->device)
+                && get_base64(root, "seal_key", out->seal_key, sizeof out->seal_key)
+                && get_base64(root, "export_key", out->export_key, sizeof out->export_key)
+                && get_base64(root, "export_key_number", out->export_key_number, sizeof out->export_key_number);
         if (!good)
                 return false;
         out->open = view_equal(state, VIEW("open"));
         out->credentials = (uint32_t)credentials;
         for (const config_node *n = config_first(config_get(root, "slots")); n != nullptr; n = config_next(n))
-                if (!slot_of(doc, n, out))
+                if (!slot_of(n, out))
                         return false;
         return true;
 }
@@ -93,7 +93,7 @@ err told_status(view json, keeper_status *out)
         *out = (keeper_status){};
         if (failed(config_parse(json, &doc, &ignored)))
                 return FAIL(BAD_FILE);
-        bool good = status_of(doc, config_root(doc), out);
+        bool good = status_of(config_root(doc), out);
         config_free(doc);
         return good ? OK : FAIL(BAD_FILE);
 }
@@ -105,9 +105,9 @@ static err list_of(const config_doc *doc, region *out)
                 return FAIL(BAD_FILE);
         for (const config_node *n = config_first(list); n != nullptr; n = config_next(n)) {
                 keeper_listed row = {};
-                if (!get_field(doc, n, "name", row.name, sizeof row.name)
-                    || !get_field(doc, n, "host", row.host, sizeof row.host)
-                    || !get_hex(doc, n, "fingerprint", row.fingerprint, sizeof row.fingerprint))
+                if (!get_field(n, "name", row.name, sizeof row.name)
+                    || !get_field(n, "host", row.host, sizeof row.host)
+                    || !get_hex(n, "fingerprint", row.fingerprint, sizeof row.fingerprint))
                         return FAIL(BAD_FILE);
                 TRY(region_append(out, (view){(const uint8_t *)&row, sizeof row}));
         }
@@ -131,7 +131,7 @@ err told_hash(view json, uint8_t out[static 32])
         config_fault ignored;
         if (failed(config_parse(json, &doc, &ignored)))
                 return FAIL(BAD_FILE);
-        bool good = get_hex(doc, config_root(doc), "hash", out, 32);
+        bool good = get_hex(config_root(doc), "hash", out, 32);
         config_free(doc);
         return good ? OK : FAIL(BAD_FILE);
 }
@@ -142,7 +142,7 @@ err told_number(view json, const char *key, uint64_t *out)
         config_fault ignored;
         if (failed(config_parse(json, &doc, &ignored)))
                 return FAIL(BAD_FILE);
-        bool good = get_number(doc, config_root(doc), key, out);
+        bool good = get_number(config_root(doc), key, out);
         config_free(doc);
         return good ? OK : FAIL(BAD_FILE);
 }
@@ -152,13 +152,13 @@ static bool complaint_of(const config_doc *doc, told_complaint *out)
         const config_node *e = config_get(config_root(doc), "error");
         config_fault *f = &out->fault;
         uint64_t line = 0, column = 0;
-        if (e == nullptr || !get_field(doc, e, "code", f->code, sizeof f->code)
-            || !get_field(doc, e, "message", f->text, sizeof f->text))
+        if (e == nullptr || !get_field(e, "code", f->code, sizeof f->code)
+            || !get_field(e, "message", f->text, sizeof f->text))
                 return false;
-        (void)get_field(doc, e, "file", out->file, sizeof out->file);
-        (void)get_field(doc, e, "pointer", f->pointer, sizeof f->pointer);
-        (void)get_number(doc, e, "line", &line);
-        (void)get_number(doc, e, "column", &column);
+        (void)get_field(e, "file", out->file, sizeof out->file);
+        (void)get_field(e, "pointer", f->pointer, sizeof f->pointer);
+        (void)get_number(e, "line", &line);
+        (void)get_number(e, "column", &column);
         f->line = (unsigned)line;
         f->column = (unsigned)column;
         return true;

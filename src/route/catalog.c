@@ -13,7 +13,7 @@ static_assert(LIMIT_KEYS <= INT16_MAX && LIMIT_MODELS <= INT16_MAX, "indices are
 static err version_read(const catalog_reader *r, const config_node *root)
 {
         view version;
-        TRY(config_text(r->doc, root, "lethe", &version, r->fault));
+        TRY(config_text(root, "lethe", &version, r->fault));
         if (!view_equal(version, VIEW("config/1")))
                 return catalog_read_fail(r, config_get(root, "lethe"), "BAD_VERSION", "must be \"config/1\"");
         return OK;
@@ -81,11 +81,11 @@ static err settings_read(const catalog_reader *r, const config_node *root)
         catalog_settings  *s = &r->out->settings;
         const config_node *node = config_get(root, "settings");
         if (node != nullptr)
-                TRY(config_keys(r->doc, node, known, r->fault));
+                TRY(config_keys(node, known, r->fault));
 #define SETTING(name, fallback, min, max, unit, why)                                              \
         s->name = (fallback);                                                                     \
         if (config_get(node, #name) != nullptr)                                                   \
-                TRY(config_u64(r->doc, node, #name, (min), (max), &s->name, r->fault));
+                TRY(config_u64(node, #name, (config_range){(min), (max)}, &s->name, r->fault));
 #include "route/setting.def"
 #undef SETTING
         return OK;
@@ -118,7 +118,7 @@ static err compile(const catalog_reader *r)
         static const char *const known[] = {"lethe",  "hosts", "dns",      "keys", "upstreams",
                                             "models", "admin", "settings", nullptr};
         const config_node       *root = config_root(r->doc);
-        TRY(config_keys(r->doc, root, known, r->fault));
+        TRY(config_keys(root, known, r->fault));
         TRY(version_read(r, root));
         TRY(hosts_read(r, root));
         TRY(dns_read(r, root));

@@ -83,7 +83,7 @@ static err models_read(const catalog_reader *r, const config_node *node, catalog
 static err key_read(const catalog_reader *r, const config_node *node, catalog_key *key)
 {
         static const char *const known[] = {"id", "hash", "project", "models", "expires", nullptr};
-        TRY(config_keys(r->doc, node, known, r->fault));
+        TRY(config_keys(node, known, r->fault));
         TRY(id_read(r, node, key));
         TRY(catalog_read_hash_of(r, node, "hash", key->hash));
         TRY(project_read(r, node, key));
@@ -96,7 +96,7 @@ static err key_read(const catalog_reader *r, const config_node *node, catalog_ke
 static err admin_read(const catalog_reader *r, const config_node *node, catalog_admin *admin)
 {
         static const char *const known[] = {"name", "hash", nullptr};
-        TRY(config_keys(r->doc, node, known, r->fault));
+        TRY(config_keys(node, known, r->fault));
         TRY(catalog_read_name_of(r, node, "name", (catalog_text){admin->name, sizeof admin->name, ""}));
         for (const catalog_admin *a = r->out->admins; a < admin; a++)
                 if (strcmp(a->name, admin->name) == 0)

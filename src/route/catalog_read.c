@@ -2,7 +2,7 @@
 
 err catalog_read_fail(const catalog_reader *r, const config_node *n, const char *code, const char *text)
 {
-        return config_fail(r->doc, n, code, text, nullptr, r->fault);
+        return config_fail(n, code, text, nullptr, r->fault);
 }
 
 static bool name_byte(uint8_t c, const char *more)

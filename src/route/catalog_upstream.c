@@ -122,7 +122,7 @@ static err plain_check(const catalog_reader *r, const config_node *node, const c
         bool                     wanted = false;
         const config_node       *flag = config_get(node, "plain_http"), *url = config_get(node, "base_url");
         if (flag != nullptr)
-                TRY(config_bool(r->doc, node, "plain_http", &wanted, r->fault));
+                TRY(config_bool(node, "plain_http", &wanted, r->fault));
         if (u->tls)
                 return wanted ? catalog_read_fail(r, flag, "NOT_ALLOWED", "\"base_url\" begins with https://") : OK;
         if (!wanted)
@@ -159,7 +159,7 @@ static err upstream_read(const catalog_reader *r, const config_node *node, catal
         static const char *const known[] = {"name",      "vendor", "base_url",   "ca",         "pins",
                                             "addresses", "local",  "credential", "plain_http", nullptr};
         catalog_url              url;
-        TRY(config_keys(r->doc, node, known, r->fault));
+        TRY(config_keys(node, known, r->fault));
         TRY(name_read(r, node, u));
         TRY(vendor_read(r, node, u));
         TRY(base_url_read(r, node, &url, u));
@@ -191,7 +191,7 @@ static err target_read(const catalog_reader *r, const config_node *node, catalog
         const catalog           *c = r->out;
         catalog_target          *t = &m->targets[m->target_count];
         char                     name[LIMIT_NAME_BYTES];
-        TRY(config_keys(r->doc, node, known, r->fault));
+        TRY(config_keys(node, known, r->fault));
         TRY(catalog_read_name_of(r, node, "upstream", (catalog_text){name, sizeof name, ""}));
         size_t u = 0;
         while (u < c->upstream_count && strcmp(c->upstreams[u].name, name) != 0)
@@ -211,7 +211,7 @@ static err target_read(const catalog_reader *r, const config_node *node, catalog
 static err model_read(const catalog_reader *r, const config_node *node, catalog_model *m)
 {
         static const char *const known[] = {"name", "targets", nullptr};
-        TRY(config_keys(r->doc, node, known, r->fault));
+        TRY(config_keys(node, known, r->fault));
         TRY(catalog_read_name_of(r, node, "name", (catalog_text){m->name, sizeof m->name, ""}));
         for (const catalog_model *other = r->out->models; other < m; other++)
                 if (strcmp(other->name, m->name) == 0)

@@ -106,7 +106,9 @@ static fault_class by_status(uint16_t status)
 fault_class fault_of_status(uint16_t status, view code, view type)
 {
         fault_class c;
-        if (by_word(code, &c) || by_word(type, &c))
+        bool        worded = by_word(code, &c) || by_word(type, &c);
+        /* "server_error" is what vendors call every 5xx: then the status says more. */
+        if (worded && !(c == FAULT_SERVER && status >= 500))
                 return c;
         return by_status(status);
 }
