@@ -10,6 +10,7 @@ enum : size_t {
         ALIGN = 16,
         PAGE = 4096,
         FIRST_CHUNK = 16 * 1024,
+        HOME_BYTES = 8 * 1024,
         LARGEST_GROWTH = 1024 * 1024,
 };
 
@@ -53,7 +54,7 @@ void arena_init(arena *a, size_t cap)
 
 static arena_chunk *chunk_add(arena *a, size_t need)
 {
-        size_t size = a->newest == nullptr ? FIRST_CHUNK : a->newest->size * 2;
+        size_t size = a->newest != nullptr ? a->newest->size * 2 : a->first != 0 ? a->first : FIRST_CHUNK;
         if (size > LARGEST_GROWTH)
                 size = LARGEST_GROWTH;
         if (size < need && !round_up(need, PAGE, &size))
@@ -138,21 +139,56 @@ void region_init(region *r, size_t cap)
         *r = (region){.cap = cap};
 }
 
+void region_init_in(region *r, size_t cap, arena *home)
+{
+        *r = (region){.cap = cap, .home = home};
+}
+
+static err region_begin(region *r, size_t need, size_t size)
+{
+        enum : size_t { UNIT = 256 };
+        if (r->home != nullptr && need <= HOME_BYTES && round_up(need, UNIT, &need)) {
+                r->bytes = arena_alloc(r->home, need);
+                r->mapped = need;
+                r->at_home = true;
+        } else {
+                r->bytes = map_pages(size);
+                r->mapped = size;
+        }
+        if (r->bytes == nullptr) {
+                r->mapped = 0;
+                r->at_home = false;
+                return FAIL(NO_ROOM);
+        }
+        return OK;
+}
+
+/* Grown up: into a mapping of its own. What stood in the arena is wiped now and unmapped with it. */
+static err region_move_out(region *r, size_t size)
+{
+        uint8_t *bytes = map_pages(size);
+        if (bytes == nullptr)
+                return FAIL(NO_ROOM);
+        memcpy(bytes, r->bytes, r->len);
+        wipe(r->bytes, r->len);
+        r->bytes = bytes;
+        r->mapped = size;
+        r->at_home = false;
+        return OK;
+}
+
 err region_reserve(region *r, size_t more)
 {
         assert(r->len <= r->mapped);
         size_t need, size;
         if (ckd_add(&need, r->len, more) || need > r->cap || !round_up(need, PAGE, &size))
                 return FAIL(NO_ROOM);
-        if (size <= r->mapped)
+        if (need <= r->mapped)
                 return OK;
-        if (r->bytes == nullptr) {
-                r->bytes = map_pages(size);
-                if (r->bytes == nullptr)
-                        return FAIL(NO_ROOM);
-                r->mapped = size;
-                return OK;
-        }
+        if (r->bytes == nullptr)
+                return region_begin(r, need, size);
+        if (r->at_home)
+                return region_move_out(r, size);
         /* Doubling keeps appends linear; pages not yet touched cost nothing. */
         if (size < r->mapped * 2)
                 size = r->mapped * 2;
@@ -185,7 +221,8 @@ void region_end(region *r)
 {
         if (r->bytes != nullptr) {
                 wipe(r->bytes, r->len);
-                munmap(r->bytes, r->mapped);
+                if (!r->at_home)
+                        munmap(r->bytes, r->mapped);
         }
-        *r = (region){.cap = r->cap};
+        *r = (region){.cap = r->cap, .home = r->home};
 }

@@ -17,6 +17,7 @@ typedef struct arena {
         arena_chunk *newest; /* chunk that serves the next allocation; null when empty */
         size_t       mapped; /* bytes mapped from the kernel, all chunks and regions */
         size_t       cap;    /* bytes: arena_alloc fails beyond it */
+        size_t       first;  /* bytes of the first chunk, whole pages; 0: the usual */
 } arena;
 
 /* in   cap  most bytes this arena may ever map */
@@ -46,9 +47,15 @@ typedef struct region {
         size_t   len;    /* bytes in use */
         size_t   mapped; /* bytes mapped, whole pages */
         size_t   cap;    /* most bytes it may hold */
+        arena   *home;   /* where it begins while it is small; null: in a mapping of its own */
+        bool     at_home;
 } region;
 
 void region_init(region *r, size_t cap);
+
+/* A region that stands in the arena as long as it is small: three mappings less for an exchange of a few kilobytes.
+ * It must end before the arena does. */
+void region_init_in(region *r, size_t cap, arena *home);
 
 /* Makes room for `more` bytes behind len. err NO_ROOM; the content is unchanged then. */
 err region_reserve(region *r, size_t more);

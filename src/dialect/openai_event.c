@@ -12,6 +12,7 @@ enum : uint16_t {
         ID_CONTENT,
         ID_REFUSAL,
         ID_REASONING,
+        ID_THOUGHT,
         ID_TOOL,
         ID_TOOL_INDEX,
         ID_ARGUMENTS,
@@ -31,7 +32,7 @@ static const json_paths *event_paths(void)
                 {"choices[].delta.content", ID_CONTENT},
                 {"choices[].delta.refusal", ID_REFUSAL},
                 {"choices[].delta.reasoning_content", ID_REASONING},
-                {"choices[].delta.reasoning", ID_REASONING},
+                {"choices[].delta.reasoning", ID_THOUGHT},
                 {"choices[].delta.tool_calls[]", ID_TOOL},
                 {"choices[].delta.tool_calls[].index", ID_TOOL_INDEX},
                 {"choices[].delta.tool_calls[].function.arguments", ID_ARGUMENTS},
@@ -55,6 +56,13 @@ typedef struct note {
         size_t    start, end;
 } note;
 
+/* A lane that this event closes, and what it held back. */
+typedef struct tail {
+        const lane  *lane;
+        view         text;
+        struct tail *next;
+} tail;
+
 /* One event being read. */
 typedef struct reading {
         openai_stream *s;
@@ -63,6 +71,8 @@ typedef struct reading {
         edits         *e;
         openai_event  *out;
         note          *notes; /* of the choice being read; room for NOTES */
+        tail          *tails, **tails_end;
+        size_t         tails_bytes; /* room their choices need */
         size_t         count, tool_first;
         uint32_t       choice, tool;
         bool           finish;
@@ -99,6 +109,8 @@ static const char *lane_shape(lane_kind kind)
                 return "\"refusal\":\"";
         case LANE_REASONING:
                 return "\"reasoning_content\":\"";
+        case LANE_THOUGHT:
+                return "\"reasoning\":\"";
         case LANE_CALL:
                 return "\"function_call\":{\"arguments\":\"";
         case LANE_ARGUMENTS:
@@ -124,8 +136,10 @@ static void emit_tail_delta(emit *out, const lane *l, view text)
         emit_text(out, l->kind == LANE_CALL ? "\"}" : "\"");
 }
 
-/* The held-back end of a lane that this event closes: one more choice in the extra event. */
-static err tail_add(reading *r, lane *l, emit *extra, bool *first)
+/* Everything of a tail's choice but its text. */
+enum : size_t { TAIL_BYTES = 256 };
+
+static err tail_add(reading *r, lane *l)
 {
         view text = {};
         bool changed = false;
@@ -133,37 +147,25 @@ static err tail_add(reading *r, lane *l, emit *extra, bool *first)
                 return FAIL(NO_ROOM);
         if (!changed || text.len == 0)
                 return OK;
-        if (*first)
-                emit_view(extra, view_slice(r->data, 0, r->choices_start + 1));
-        else
-                emit_text(extra, ",");
-        *first = false;
-        emit_text(extra, "{\"index\":");
-        emit_u64(extra, r->choice);
-        emit_text(extra, ",\"delta\":{");
-        emit_tail_delta(extra, l, text);
-        emit_text(extra, "},\"finish_reason\":null}");
+        tail *t = arena_alloc(r->turn, sizeof *t);
+        if (t == nullptr)
+                return FAIL(NO_ROOM);
+        *t = (tail){.lane = l, .text = text};
+        *r->tails_end = t;
+        r->tails_end = &t->next;
+        r->tails_bytes += TAIL_BYTES + text.len;
         return OK;
 }
 
-static err tails_flush(reading *r)
+/* The choice finishes: what its other lanes hold back must come out before. */
+static err tails_take(reading *r)
 {
-        enum : size_t { PER_TAIL = 256 };
-        size_t   room = r->choices_start + 8 + (PER_TAIL + LIMIT_TOKEN_BYTES * 8) * r->s->lanes.count;
-        uint8_t *bytes = arena_alloc(r->turn, room);
-        if (bytes == nullptr)
-                return FAIL(NO_ROOM);
-        emit extra = emit_into(bytes, room);
-        bool first = true;
         for (lane *l = r->s->lanes.first; l != nullptr; l = l->next)
                 if (l->choice == r->choice && !l->over) {
                         l->over = true;
-                        TRY(tail_add(r, l, &extra, &first));
+                        TRY(tail_add(r, l));
                 }
-        if (first)
-                return OK;
-        emit_text(&extra, "]}");
-        return emit_done(&extra, &r->out->extra);
+        return OK;
 }
 
 static err choice_end(reading *r)
@@ -183,7 +185,7 @@ static err choice_end(reading *r)
                         TRY(edits_insert(r->e, n->start, n->end, text));
         }
         if (r->finish && r->s->restoring != nullptr)
-                TRY(tails_flush(r));
+                TRY(tails_take(r));
         r->count = 0;
         return OK;
 }
@@ -218,6 +220,8 @@ static void tool_token(reading *r, const json_token *t)
         } else if (t->kind == JSON_OBJECT_END) {
                 for (size_t i = r->tool_first; i < r->count; i++)
                         r->notes[i].tool = r->tool;
+                /* What follows in the delta is of no tool. */
+                r->tool = 0;
         }
 }
 
@@ -262,6 +266,8 @@ static err take(reading *r, const json_token *t)
                 return note_add(r, LANE_REFUSAL, t);
         case ID_REASONING:
                 return note_add(r, LANE_REASONING, t);
+        case ID_THOUGHT:
+                return note_add(r, LANE_THOUGHT, t);
         case ID_TOOL:
                 tool_token(r, t);
                 return OK;
@@ -285,22 +291,51 @@ static err take(reading *r, const json_token *t)
 
 static bool is_space(uint8_t c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 
-/* Takes the whole member out, with the comma that belongs to it. */
-static err usage_hide(reading *r)
+/* The range of the whole member, with the comma that belongs to it. */
+static void usage_range(const reading *r, size_t *start, size_t *end)
 {
-        size_t start = r->usage_key - 1, end = r->usage_end;
-        size_t before = start;
+        *start = r->usage_key - 1;
+        *end = r->usage_end;
+        size_t before = *start;
         while (before > 0 && is_space(r->data.data[before - 1]))
                 before--;
         assert(before > 0);
-        if (r->data.data[before - 1] == ',')
-                return edits_insert(r->e, before - 1, end, (view){});
-        size_t after = end;
+        if (r->data.data[before - 1] == ',') {
+                *start = before - 1;
+                return;
+        }
+        size_t after = *end;
         while (after < r->data.len && is_space(r->data.data[after]))
                 after++;
         if (after < r->data.len && r->data.data[after] == ',')
-                end = after + 1;
-        return edits_insert(r->e, start, end, (view){});
+                *end = after + 1;
+}
+
+/* One event of all tails: the chunk as far as its choices, then a choice for each. Usage is stated once, not here. */
+static err tails_write(reading *r)
+{
+        if (r->tails == nullptr)
+                return OK;
+        size_t   room = r->choices_start + 8 + r->tails_bytes, from = 0;
+        uint8_t *bytes = arena_alloc(r->turn, room);
+        if (bytes == nullptr)
+                return FAIL(NO_ROOM);
+        emit extra = emit_into(bytes, room);
+        if (r->usage_key != 0 && r->usage_key < r->choices_start) {
+                size_t start;
+                usage_range(r, &start, &from);
+                emit_view(&extra, view_slice(r->data, 0, start));
+        }
+        emit_view(&extra, view_slice(r->data, from, r->choices_start + 1));
+        for (const tail *t = r->tails; t != nullptr; t = t->next) {
+                emit_text(&extra, t == r->tails ? "{\"index\":" : ",{\"index\":");
+                emit_u64(&extra, t->lane->choice);
+                emit_text(&extra, ",\"delta\":{");
+                emit_tail_delta(&extra, t->lane, t->text);
+                emit_text(&extra, "},\"finish_reason\":null}");
+        }
+        emit_text(&extra, "]}");
+        return emit_done(&extra, &r->out->extra);
 }
 
 static err read_all(reading *r)
@@ -340,14 +375,18 @@ err openai_stream_event(openai_stream *s, view data, arena *turn, edits *e, open
                 if (r.notes == nullptr)
                         return FAIL(NO_ROOM);
         }
+        r.tails_end = &r.tails;
         TRY(read_all(&r));
+        TRY(tails_write(&r));
         if (out->content)
                 s->content_events++;
         if (!s->hide_usage || r.usage_key == 0)
                 return OK;
-        if (r.usage_object && r.choices == 0)
+        if (r.usage_object && r.choices == 0) {
                 out->drop = true;
-        else
-                TRY(usage_hide(&r));
-        return OK;
+                return OK;
+        }
+        size_t start, end;
+        usage_range(&r, &start, &end);
+        return edits_insert(e, start, end, (view){});
 }

@@ -26,6 +26,17 @@ lane *lane_find(lane_list *l, const restoring *r, arena *a, const lane *key)
 /* Longest escape of one byte. */
 enum : size_t { ESCAPE_BYTES = 6 };
 
+/* An upper bound that is close for text: what is plain ASCII in JSON stays one byte. */
+static size_t escaped_at_most(view text)
+{
+        size_t n = 0;
+        for (size_t i = 0; i < text.len; i++) {
+                uint8_t c = text.data[i];
+                n += c >= ' ' && c < 0x7f && c != '"' && c != '\\' ? 1 : ESCAPE_BYTES;
+        }
+        return n;
+}
+
 bool lane_pass(const restoring *r, lane *l, view raw, bool flush, arena *a, view *out, bool *changed)
 {
         *changed = false;
@@ -49,7 +60,7 @@ bool lane_pass(const restoring *r, lane *l, view raw, bool flush, arena *a, view
         if (view_equal(now, text))
                 return true;
         *changed = true;
-        size_t   escaped = now.len * ESCAPE_BYTES + 1;
+        size_t   escaped = escaped_at_most(now) + 1;
         uint8_t *target = arena_alloc(a, escaped);
         if (target == nullptr)
                 return false;

@@ -17,7 +17,13 @@ typedef struct restoring {
 } restoring;
 
 /* The kinds of growing strings in a chat answer. */
-typedef enum lane_kind : uint8_t { LANE_CONTENT, LANE_REFUSAL, LANE_REASONING, LANE_ARGUMENTS, LANE_CALL, LANE_INPUT, LANE_KINDS } lane_kind;
+typedef enum lane_kind : uint8_t {
+        LANE_CONTENT, LANE_REFUSAL,
+        LANE_REASONING, /* reasoning_content */
+        LANE_THOUGHT,   /* reasoning */
+        LANE_ARGUMENTS, LANE_CALL, LANE_INPUT,
+        LANE_KINDS
+} lane_kind;
 
 typedef struct lane {
         lane_kind    kind;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 typedef union descriptor_room {
         struct cmsghdr align;
@@ -34,15 +35,23 @@ err wire_send(int channel, const wire_message *m, int fd)
         return OK;
 }
 
+/* The one descriptor of a message. The room for one also holds two: more than was agreed on is closed, not kept. */
 static int descriptor_of(struct msghdr *msg)
 {
+        enum : size_t { ROOM = (CMSG_SPACE(sizeof(int)) - CMSG_LEN(0)) / sizeof(int) };
         struct cmsghdr *c = CMSG_FIRSTHDR(msg);
-        if (c == nullptr || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS
-            || c->cmsg_len != CMSG_LEN(sizeof(int)))
+        if (c == nullptr || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS || c->cmsg_len < CMSG_LEN(sizeof(int)))
                 return -1;
-        int fd;
-        memcpy(&fd, CMSG_DATA(c), sizeof fd);
-        return fd;
+        int    fds[ROOM];
+        size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        if (count > ROOM)
+                count = ROOM;
+        memcpy(fds, CMSG_DATA(c), count * sizeof(int));
+        if (count == 1)
+                return fds[0];
+        for (size_t i = 0; i < count; i++)
+                close(fds[i]);
+        return -1;
 }
 
 err wire_receive(int channel, wire_message *m, int *fd)
@@ -58,9 +67,13 @@ err wire_receive(int channel, wire_message *m, int *fd)
         while (n < 0 && errno == EINTR);
         if (n < 0)
                 return errno == EAGAIN ? FAIL(AGAIN) : FAIL(GONE);
-        if (n != sizeof *m)
+        int given = descriptor_of(&msg);
+        if (n != sizeof *m || (msg.msg_flags & MSG_TRUNC) != 0) {
+                if (given >= 0)
+                        close(given);
                 return FAIL(GONE);
-        *fd = descriptor_of(&msg);
+        }
+        *fd = given;
         m->name[sizeof m->name - 1] = '\0';
         m->fault.code[sizeof m->fault.code - 1] = '\0';
         m->fault.pointer[sizeof m->fault.pointer - 1] = '\0';

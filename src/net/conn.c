@@ -11,7 +11,8 @@
 
 enum : size_t { OUT_FIRST_BYTES = 18 * 1024, LINGER_BYTES = 64 * 1024 };
 enum : uint64_t { LINGER_MS = 1000, GOODBYE_MS = 30000 };
-enum : int { KEEPALIVE_S = 60, USER_TIMEOUT_MS = 30000 };
+/* Unsent bytes in the kernel: few, so that it asks for more often, and a slow peer is seen to take some. */
+enum : int { KEEPALIVE_S = 60, USER_TIMEOUT_MS = 30000, KERNEL_UNSENT_BYTES = 128 * 1024 };
 
 /* ---- the way out ---- */
 
@@ -46,7 +47,12 @@ static void out_release(net_conn *c)
 
 size_t net_unsent(const net_conn *c) { return c->out_len + c->flying_len; }
 
-uint64_t net_taken(const net_conn *c) { return c->taken; }
+/* One write may be megabytes: what the kernel has taken of it counts at once, or a slow peer looks like a stuck one. */
+uint64_t net_taken(const net_conn *c)
+{
+        size_t left = c->flying_len > 0 ? uv_stream_get_write_queue_size((const uv_stream_t *)&c->tcp) : 0;
+        return c->taken + (left < c->flying_len ? c->flying_len - left : 0);
+}
 
 static void goodbye_progress(net_conn *c);
 
@@ -206,7 +212,9 @@ static void read_step(net_conn *c)
 
 static void discard(net_conn *c, size_t n)
 {
-        c->lingered += n;
+        /* What is queued goes out first, however much the peer still says: GOODBYE_MS bounds that. */
+        if (c->fin_sent)
+                c->lingered += n;
         if (c->lingered > LINGER_BYTES)
                 conn_destroy(c);
 }
@@ -297,7 +305,11 @@ static void options_set(net_conn *c)
         uv_os_fd_t fd;
         if (uv_fileno((uv_handle_t *)&c->tcp, &fd) == 0) {
                 int ms = USER_TIMEOUT_MS;
-                (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
+                /* It also ends a peer who lives and takes nothing: of callers write_stall_ms judges that. */
+                if (c->listener == nullptr)
+                        (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
+                int unsent = KERNEL_UNSENT_BYTES;
+                (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
         }
 }
 

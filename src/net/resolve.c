@@ -1,6 +1,7 @@
 #include "net/resolve.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -57,8 +58,9 @@ static void on_answer(void *ctx)
         for (;;) {
                 resolve_answer a;
                 ssize_t        n = recv(r->fd, &a, sizeof a, MSG_DONTWAIT);
-                if (n < 0)
+                if (n < 0 && (errno == EAGAIN || errno == EINTR))
                         return;
+                /* Also a reset: the descriptor is not watched any more after one. */
                 if (n != sizeof a) {
                         lost(r);
                         return;

@@ -5,6 +5,8 @@
 #include "base/event.h"
 #include "relay/exchange.h"
 
+enum : uint64_t { WAKE_MS = 5 };
+
 void count(relay *r, counter_id c, uint64_t n)
 {
         atomic_fetch_add_explicit(&r->setup.column->counters[c], n, memory_order_relaxed);
@@ -37,9 +39,17 @@ static void commit(exchange *x, const usage_record *r)
                 return;
         usage_ring_commit(x->relay->setup.ring, r);
         x->reserved_records--;
-        uint64_t one = 1;
+        /* One call for all records of a few milliseconds: under load they are thousands. */
+        if (!net_timer_pending(&x->relay->wake))
+                net_timer_set(x->relay->setup.loop, &x->relay->wake, WAKE_MS);
+}
+
+void account_wake(void *ctx)
+{
+        const relay *r = ctx;
+        uint64_t     one = 1;
         /* The keeper looks by itself once a second: a full counter loses nothing. */
-        [[maybe_unused]] ssize_t ignored = write(x->relay->setup.ring_wake, &one, sizeof one);
+        [[maybe_unused]] ssize_t ignored = write(r->setup.ring_wake, &one, sizeof one);
 }
 
 /* What the vendor will have counted, when it did not say: four bytes of a prompt make a token, and so does one event. */

@@ -35,8 +35,11 @@ void answer_begin(exchange *x, const attempt_facts *f)
         bool restore = x->table.count > 0 && x->route == ROUTE_CHAT;
         x->facts = *f;
         x->work = (net_task){.run = on_work, .ctx = x};
-        err e = openai_answer_begin(&x->whole, region_view(&x->answer), restore ? &x->restoring : nullptr, &x->arena,
-                                    &x->out);
+        /* `out` begins here and not in the middle of a piece, whose memory is given back to the arena. */
+        err e = restore ? region_reserve(&x->out, x->answer.len) : OK;
+        if (!failed(e))
+                e = openai_answer_begin(&x->whole, region_view(&x->answer), restore ? &x->restoring : nullptr,
+                                        &x->arena, &x->out);
         if (failed(e))
                 broken(x);
         else

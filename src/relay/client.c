@@ -260,7 +260,9 @@ static void on_data(void *ctx, view plain)
                 client_cut(c);
                 return;
         }
-        net_pause(c->conn);
+        /* Not before it is much: a paused connection would hide that its caller has left. */
+        if (c->held.len > LIMIT_QUEUE_LOW_BYTES)
+                net_pause(c->conn);
 }
 
 static void on_resume(void *ctx)
@@ -268,13 +270,15 @@ static void on_resume(void *ctx)
         client *c = ctx;
         if (c->conn == nullptr || c->exchange != nullptr)
                 return;
-        net_resume(c->conn);
-        if (c->held.len == 0)
-                return;
-        region bytes = c->held;
-        region_init(&c->held, bytes.cap);
-        feed(c, region_view(&bytes));
-        region_end(&bytes);
+        if (c->held.len > 0) {
+                region bytes = c->held;
+                region_init(&c->held, bytes.cap);
+                feed(c, region_view(&bytes));
+                region_end(&bytes);
+        }
+        /* While something is held back nothing more is read: what came before it would soon not fit. */
+        if (c->conn != nullptr && c->held.len == 0)
+                net_resume(c->conn);
 }
 
 void client_answered(client *c, bool close)

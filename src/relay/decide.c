@@ -23,8 +23,11 @@ static void lane_feed(void *ctx, void *state, view delta, emit *out)
 
 static void lane_flush(void *ctx, void *state, emit *out)
 {
-        exchange *x = ctx;
-        restore_flush(&x->table, state, out);
+        exchange     *x = ctx;
+        restore_lane *l = state;
+        uint32_t      before = l->restored;
+        restore_flush(&x->table, l, out);
+        x->restored += l->restored - before;
 }
 
 static size_t lane_room(void *ctx, const void *state, size_t delta_len)

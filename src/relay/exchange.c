@@ -8,7 +8,7 @@
 #include "base/secret.h"
 
 /* Everything of an exchange but its bodies: head, scanner, edits, placeholders. */
-enum : size_t { ARENA_BYTES = 48 * 1024 * 1024 };
+enum : size_t { ARENA_BYTES = 48 * 1024 * 1024, ARENA_FIRST_BYTES = 32 * 1024 };
 
 static void on_deadline(void *ctx)
 {
@@ -20,10 +20,19 @@ static void on_deadline(void *ctx)
                 account_attempt(x, FAULT_TIMEOUT, false, &facts);
         }
         x->ending = ENDING_TIMEOUT;
-        if (x->committed_head && x->streaming)
-                stream_fail(x, ERR_UPSTREAM_TIMEOUT, (view){});
-        else
+        /* The rest of a request still on its way must not be read as the next one. */
+        if (x->state <= EXCHANGE_BODY)
+                x->close_after = true;
+        if (!x->committed_head) {
                 reply_error(x, ERR_UPSTREAM_TIMEOUT, (view){});
+        } else if (x->streaming) {
+                stream_fail(x, ERR_UPSTREAM_TIMEOUT, (view){});
+        } else {
+                /* In the middle of a whole answer nothing can be said any more. */
+                client *c = x->client;
+                exchange_end(x, ENDING_TIMEOUT);
+                client_cut(c);
+        }
 }
 
 exchange *exchange_new(client *c)
@@ -37,9 +46,10 @@ exchange *exchange_new(client *c)
         x->key = x->key_slot = x->model = -1;
         arena_init(&x->arena, ARENA_BYTES);
         arena_init(&x->turn, ARENA_BYTES);
-        region_init(&x->body, s->body_bytes);
-        region_init(&x->answer, LIMIT_RESPONSE_BYTES);
-        region_init(&x->out, LIMIT_RESPONSE_BYTES * 2);
+        x->arena.first = ARENA_FIRST_BYTES;
+        region_init_in(&x->body, s->body_bytes, &x->arena);
+        region_init_in(&x->answer, LIMIT_RESPONSE_BYTES, &x->arena);
+        region_init_in(&x->out, LIMIT_RESPONSE_BYTES * 2, &x->arena);
         x->deadline = (net_timer){.fire = on_deadline, .ctx = x};
         x->begun_us = clock_us();
         uint8_t random[16];

@@ -34,6 +34,7 @@ struct relay {
         net_listener *listener;
         client       *clients; /* all connections, doubly linked */
         net_timer     housekeeping; /* ticket keys, drain */
+        net_timer     wake;         /* tells the keeper of new records */
         uint64_t      drain_until_ms;
         size_t        exchanges;   /* admitted and not ended */
         uint64_t      body_bytes;  /* of requests and whole answers, held by exchanges */
@@ -198,6 +199,8 @@ void vendor_message_pass(exchange *x, openai_error *e);
 /* ---- account.c ---- */
 void account_attempt(exchange *x, fault_class fault, bool whole, const attempt_facts *f);
 void account_exchange(exchange *x, ending why);
+/* Tells the keeper that there are records. */
+void account_wake(void *ctx);
 void count(relay *r, counter_id c, uint64_t n);
 void gauge(relay *r, counter_id c, uint64_t now);
 

@@ -46,10 +46,12 @@ static void on_housekeeping(void *ctx)
         uint64_t now = net_now_ms(r->setup.loop);
         if (r->clients != nullptr && now >= r->drain_until_ms)
                 cut_all(r);
-        if (r->clients == nullptr)
+        if (r->clients == nullptr) {
+                account_wake(r);
                 r->setup.drained(r->setup.ctx);
-        else
-                net_timer_set(r->setup.loop, &r->housekeeping, r->drain_until_ms - now);
+                return;
+        }
+        net_timer_set(r->setup.loop, &r->housekeeping, r->drain_until_ms - now);
 }
 
 static void *on_arrived(void *ctx, net_conn *conn, const net_user **user)
@@ -72,6 +74,7 @@ relay *relay_new(const relay_setup *s)
         r->setup = *s;
         graveyard_begin(&r->graves, s->loop);
         r->housekeeping = (net_timer){.fire = on_housekeeping, .ctx = r};
+        r->wake = (net_timer){.fire = account_wake, .ctx = r};
         const upstreams_setup up = {s->loop, s->resolver, s->catalog, s->lease, s->column, s->clients};
         r->upstreams = upstreams_new(&up);
         const net_accept accept = {.arrived = on_arrived, .failed = on_handshake_failed, .ctx = r, .tls = s->server,

@@ -218,7 +218,12 @@ static void refuse_prebuilt(exchange *x)
 void reply_error(exchange *x, err_code code, view detail)
 {
         enum : size_t { OWN_ROOM = 1024 };
-        if (code == ERR_OVERLOADED && !x->committed_head) {
+        /* A stream's head has gone before: what follows it can only be an event. */
+        if (x->committed_head) {
+                stream_fail(x, code, detail);
+                return;
+        }
+        if (code == ERR_OVERLOADED) {
                 refuse_prebuilt(x);
                 return;
         }

@@ -228,6 +228,11 @@ static void on_data(void *ctx, view plain)
                 attempt    *a = l->attempt;
                 size_t      used = 0;
                 http1_event ev = HTTP1_MORE;
+                /* A warm connection that speaks before it was asked: as in the pool, it is not to be used. */
+                if (a->phase < PHASE_SEND) {
+                        finish(a, ATTEMPT_STALE, false);
+                        return;
+                }
                 a->facts.answered = true;
                 if (!a->paused)
                         deadline(a, a->side->setup.catalog->settings.gap_ms);

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/emit.h"
 #include "base/event.h"
 #include "role/supervise.h"
 
@@ -23,16 +24,54 @@ static int free_ring(const supervisor *s)
         return -1;
 }
 
+static uint32_t free_rings(const supervisor *s)
+{
+        uint32_t n = 0;
+        for (size_t i = 0; i < LIMIT_COLUMNS; i++)
+                n += s->rings[i].fd < 0;
+        return n;
+}
+
+static void blame(supervisor *s, const char *code, const char *text)
+{
+        s->fault = (config_fault){};
+        emit e = emit_into((uint8_t *)s->fault.code, sizeof s->fault.code - 1);
+        emit_text(&e, code);
+        e = emit_into((uint8_t *)s->fault.text, sizeof s->fault.text - 1);
+        emit_text(&e, text);
+}
+
 bool relay_slot_renew(supervisor *s, child *c)
 {
+        if (c->has_slot)
+                return true; /* the process it was for could not be made */
         int slot = free_ring(s);
         int ring = slot < 0 ? -1 : shared_ring();
         if (ring < 0)
                 return false;
         c->slot = (uint32_t)slot;
+        c->has_slot = true;
         s->rings[slot] = (ring_row){.fd = ring, .generation = s->generations[c->generation].number};
         spawn_ring(s, (uint32_t)slot);
         return true;
+}
+
+void relay_slot_dead(supervisor *s, child *c)
+{
+        if (!c->has_slot)
+                return;
+        c->has_slot = false;
+        s->rings[c->slot].dead = true;
+        child *keeper = spawn_find(s, ROLE_KEEPER);
+        if (keeper != nullptr && keeper->ready)
+                spawn_tell(keeper, WIRE_RING_DEAD, c->slot, 0);
+}
+
+/* One that waits for its next start has nothing to drain, and must not serve the files of its generation again. */
+static void relay_forget(supervisor *s, child *c)
+{
+        relay_slot_dead(s, c);
+        c->in_use = false;
 }
 
 static child *relay_add(supervisor *s, uint32_t at, uint32_t socket)
@@ -48,12 +87,27 @@ static child *relay_add(supervisor *s, uint32_t at, uint32_t socket)
         return nullptr;
 }
 
+static void reloaded(supervisor *s, uint64_t done)
+{
+        /* Who asked later is answered by the generation that read the files later. */
+        if (!s->reload_asked || s->reload_again)
+                return;
+        s->reload_asked = false;
+        child *admin = spawn_find(s, ROLE_ADMIN);
+        const wire_message m = {.type = WIRE_RELOADED, .number = done, .slot = s->last_generation, .fault = s->fault};
+        if (admin != nullptr)
+                (void)!failed(wire_send(admin->control, &m, -1));
+}
+
 err generation_begin(supervisor *s)
 {
         assert(s->starting < 0);
         int at = free_generation(s);
-        if (at < 0)
+        if (at < 0 || free_rings(s) < s->relays) {
+                blame(s, "DRAINING", "too many generations are still draining; try again when they have ended");
+                reloaded(s, 0);
                 return FAIL(NO_ROOM);
+        }
         generation *g = &s->generations[at];
         *g = (generation){.state = GENERATION_STARTING, .number = ++s->last_generation};
         s->starting = at;
@@ -61,22 +115,12 @@ err generation_begin(supervisor *s)
         for (uint32_t i = 0; i < s->relays; i++) {
                 child *c = relay_add(s, (uint32_t)at, i);
                 if (c == nullptr || failed(spawn_start(s, c))) {
+                        blame(s, "SYSTEM", "the system refused memory or a process for the new generation");
                         generation_fail(s);
-                        return FAIL(NO_ROOM);
+                        return FAIL(SYSTEM);
                 }
         }
         return OK;
-}
-
-static void reloaded(supervisor *s, uint64_t done)
-{
-        if (!s->reload_asked)
-                return;
-        s->reload_asked = false;
-        child *admin = spawn_find(s, ROLE_ADMIN);
-        const wire_message m = {.type = WIRE_RELOADED, .number = done, .slot = s->last_generation, .fault = s->fault};
-        if (admin != nullptr)
-                (void)!failed(wire_send(admin->control, &m, -1));
 }
 
 static void retire_serving(supervisor *s, uint32_t except)
@@ -89,7 +133,10 @@ static void retire_serving(supervisor *s, uint32_t except)
                 if (!c->in_use || c->role != ROLE_RELAY || c->generation == except)
                         continue;
                 c->wanted = false;
-                spawn_tell(c, WIRE_DRAIN, 0, 0);
+                if (c->pid != 0)
+                        spawn_tell(c, WIRE_DRAIN, 0, 0);
+                else
+                        relay_forget(s, c);
         }
 }
 
@@ -131,6 +178,7 @@ void generation_relay_ready(supervisor *s, const child *c)
         event(EVENT_GENERATION_UP, g->number, s->relays);
         tell_others(s, g);
         reloaded(s, 1);
+        generation_collect(s);
 }
 
 void generation_fail(supervisor *s)
@@ -147,8 +195,13 @@ void generation_fail(supervisor *s)
                 c->wanted = false;
                 if (c->pid != 0)
                         kill(c->pid, SIGKILL);
+                else
+                        relay_forget(s, c);
         }
+        if (s->fault.text[0] == '\0')
+                blame(s, "DIED", "a relay process of the new generation ended before it was ready");
         reloaded(s, 0);
+        generation_collect(s);
 }
 
 void generation_collect(supervisor *s)

@@ -99,8 +99,11 @@ static err read_config(resolver *r, int fd, config_fault *fault, char servers[st
         err      e = start_read(fd, &text);
         if (c == nullptr)
                 e = FAIL(NO_ROOM);
-        if (!failed(e))
+        if (!failed(e)) {
                 e = catalog_compile(region_view(&text), c, fault);
+                if (failed(e))
+                        start_name_file(fault, "lethe.json");
+        }
         emit out = emit_into((uint8_t *)servers, SERVER_BYTES - 1);
         for (size_t i = 0; !failed(e) && i < c->dns_count; i++) {
                 if (i > 0)

@@ -87,15 +87,14 @@ int snapshot_open(supervisor *s, snapshots *g, const char *name)
 static void digest_add(uint8_t digest[static SECRET_HASH_BYTES], int fd)
 {
         struct stat st;
-        if (fd < 0 || fstat(fd, &st) != 0 || st.st_size == 0)
-                return;
-        void *bytes = mmap(nullptr, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (bytes == MAP_FAILED)
-                return;
-        uint8_t before[SECRET_HASH_BYTES];
+        size_t      len = fd >= 0 && fstat(fd, &st) == 0 ? (size_t)st.st_size : 0;
+        void       *bytes = len == 0 ? MAP_FAILED : mmap(nullptr, len, PROT_READ, MAP_PRIVATE, fd, 0);
+        uint8_t     before[SECRET_HASH_BYTES];
         memcpy(before, digest, sizeof before);
-        secret_hash(digest, (view){bytes, (size_t)st.st_size}, (view){before, sizeof before});
-        munmap(bytes, (size_t)st.st_size);
+        /* A file that lacks counts too: bytes that moved from one file to the next are a change. */
+        secret_hash(digest, bytes == MAP_FAILED ? (view){} : (view){bytes, len}, (view){before, sizeof before});
+        if (bytes != MAP_FAILED)
+                munmap(bytes, len);
 }
 
 void snapshot_digest(supervisor *s, snapshots *g, const char *const names[], uint8_t digest[static SECRET_HASH_BYTES])

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/emit.h"
 #include "ipc/wire.h"
 
 static void copy_text(char *to, size_t room, const char *text)
@@ -20,6 +21,18 @@ void start_refuse(int control, const char *code, const char *text)
         copy_text(m.fault.text, sizeof m.fault.text, text);
         /* Whoever should hear it may have gone: nothing is left to do then. */
         [[maybe_unused]] err ignored = wire_send(control, &m, -1);
+}
+
+void start_name_file(config_fault *fault, const char *name)
+{
+        char text[sizeof fault->text];
+        memcpy(text, fault->text, sizeof text);
+        text[sizeof text - 1] = '\0';
+        emit e = emit_into((uint8_t *)fault->text, sizeof fault->text - 1);
+        emit_text(&e, name);
+        emit_text(&e, ": ");
+        emit_view(&e, view_slice(view_of_text(text), 0, sizeof fault->text - 1 - e.len));
+        fault->text[e.len] = '\0';
 }
 
 err start_read(int fd, region *out)

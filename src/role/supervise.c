@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -46,14 +47,6 @@ static void say_fault(const config_fault *f)
 
 /* ---- deaths ---- */
 
-static void ring_dead(supervisor *s, uint32_t slot)
-{
-        s->rings[slot].dead = true;
-        child *keeper = spawn_find(s, ROLE_KEEPER);
-        if (keeper != nullptr && keeper->ready)
-                spawn_tell(keeper, WIRE_RING_DEAD, slot, 0);
-}
-
 static void ring_done(supervisor *s, uint32_t slot)
 {
         if (slot >= LIMIT_COLUMNS || s->rings[slot].fd < 0 || !s->rings[slot].dead)
@@ -84,19 +77,34 @@ static void start_later(supervisor *s, child *c)
 /* A dead relay's slot belongs to its dead; a new one gets a new slot. */
 static void relay_replace(supervisor *s, child *c)
 {
-        ring_dead(s, c->slot);
+        relay_slot_dead(s, c);
         if (!c->wanted || s->stopping)
                 c->in_use = false;
 }
 
+static bool heard(supervisor *s, child *c);
+
+/* The bit of a role stands while one process of it serves: the relays of an old generation end long after the new. */
+static void role_down(supervisor *s, role_id role)
+{
+        for (size_t i = 0; i < CHILDREN; i++)
+                if (s->children[i].in_use && s->children[i].role == role && s->children[i].ready)
+                        return;
+        atomic_fetch_and(&s->board->roles_up, ~(1u << role));
+}
+
 static void died(supervisor *s, child *c, int status)
 {
+        /* It may have said more than was read so far, why it refused to start for one. The first silence may be the
+         * kernel's word that it left our own words unread. */
+        for (int silences = 0; silences < 2;)
+                silences += !heard(s, c);
         close(c->control);
         c->control = -1;
         c->pid = 0;
         bool was_ready = c->ready;
         c->ready = false;
-        atomic_fetch_and(&s->board->roles_up, ~(1u << c->role));
+        role_down(s, c->role);
         bool expected = !c->wanted || s->stopping || c->renewing;
         if (!expected)
                 event(EVENT_ROLE_DIED, c->role, status);
@@ -171,27 +179,23 @@ static void role_ready(supervisor *s, child *c)
 static void refused(supervisor *s, const child *c, const wire_message *m)
 {
         say_fault(&m->fault);
-        s->fault = m->fault;
+        if (c->role == ROLE_RELAY && s->starting >= 0 && c->generation == (uint32_t)s->starting)
+                s->fault = m->fault;
         if (s->exit_status == 0 && atomic_load(&s->board->generation) == 0)
                 s->exit_status = c->role == ROLE_KEEPER ? 1 : 2;
 }
 
 static void reload(supervisor *s)
 {
-        s->reload_asked = true;
-        s->fault = (config_fault){};
-        if (s->starting >= 0)
+        if (s->stopping)
                 return;
-        if (failed(generation_begin(s)) && s->reload_asked) {
-                static const char text[] = "too many generations are still draining; try again when they have ended";
-                memcpy(s->fault.text, text, sizeof text);
-                memcpy(s->fault.code, "DRAINING", sizeof "DRAINING");
-                s->reload_asked = false;
-                const wire_message m = {.type = WIRE_RELOADED, .fault = s->fault};
-                child *admin = spawn_find(s, ROLE_ADMIN);
-                if (admin != nullptr)
-                        (void)!failed(wire_send(admin->control, &m, -1));
-        }
+        s->reload_asked = true;
+        s->reload_again = s->starting >= 0;
+        if (s->reload_again)
+                return;
+        s->fault = (config_fault){};
+        if (failed(generation_begin(s)))
+                say_fault(&s->fault);
 }
 
 static void message(supervisor *s, child *c, const wire_message *m)
@@ -227,15 +231,25 @@ static void message(supervisor *s, child *c, const wire_message *m)
         }
 }
 
-static void listen_to(supervisor *s, child *c)
+/* One message, if one is there. */
+static bool heard(supervisor *s, child *c)
 {
-        wire_message m;
-        int          fd;
-        err          e = wire_receive(c->control, &m, &fd);
+        struct pollfd one = {.fd = c->control, .events = POLLIN};
+        wire_message  m;
+        int           fd;
+        if (poll(&one, 1, 0) <= 0 || failed(wire_receive(c->control, &m, &fd)))
+                return false;
         if (fd >= 0)
                 close(fd);
-        if (!failed(e))
-                message(s, c, &m);
+        message(s, c, &m);
+        return true;
+}
+
+/* Who has closed its channel, or speaks out of form, cannot be told to end. */
+static void listen_to(supervisor *s, child *c)
+{
+        if (!heard(s, c) && c->pid != 0)
+                kill(c->pid, SIGKILL);
 }
 
 /* ---- ending ---- */
@@ -275,6 +289,8 @@ static void stop_step(supervisor *s)
 {
         bool late = clock_ms() >= s->stop_at_ms;
         if (s->hard) {
+                /* Whatever was counted since the last export is lost. */
+                s->exit_status = s->exit_status != 0 ? s->exit_status : 1;
                 kill_all(s, false);
                 s->phase = PHASE_OVER;
                 return;
@@ -380,6 +396,8 @@ static void turn(supervisor *s)
                         listen_to(s, of[i]);
         if ((fds[0].revents & POLLIN) != 0)
                 on_signal(s);
+        if (s->reload_again && s->starting < 0 && !s->stopping)
+                reload(s);
 }
 
 static err signals_take(supervisor *s)

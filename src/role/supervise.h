@@ -46,6 +46,7 @@ typedef struct child {
         bool     ready;
         bool     renewing; /* told to stop because its files changed: started again without being a death */
         uint32_t generation; /* relays: index into generations */
+        bool     has_slot;   /* relays: slot is this process's, or kept for its next start */
         uint32_t slot;       /* relays: column of the board, ring */
         uint32_t socket;     /* relays: which listening socket */
         uint32_t deaths;     /* in a row */
@@ -80,6 +81,7 @@ typedef struct supervisor {
         /* reload in progress: who asked; index of the generation that starts, -1: none */
         int         starting;
         bool        reload_asked;
+        bool        reload_again; /* asked while one was starting, which may have read older files: once more */
         uint8_t     admin_digest[32]; /* of the files the admin role reads, in the generation that serves */
         uint64_t    renew_admin_at_ms; /* 0: not due */
         config_fault fault;
@@ -117,10 +119,13 @@ void   spawn_connect(supervisor *s, child *c);
 void   spawn_ring(supervisor *s, uint32_t slot);
 void   spawn_names(supervisor *s, const generation *g);
 
-/* Starts the next generation. err NO_ROOM while too many are still draining */
+/* Starts the next generation. err NO_ROOM while too many are still draining, SYSTEM; s->fault says it, and whoever
+ * asked for a reload has been answered. */
 err  generation_begin(supervisor *s);
 /* A fresh column and ring: those of a dead relay stay its own until the keeper has read them. False: none is free. */
 bool relay_slot_renew(supervisor *s, child *c);
+/* Its process has died: the keeper is told to read the ring to its end. */
+void relay_slot_dead(supervisor *s, child *c);
 /* A relay is ready, has refused or has died: moves its generation on. */
 void generation_relay_ready(supervisor *s, const child *c);
 void generation_fail(supervisor *s);
