@@ -1,5 +1,5 @@
-/* Property: an answer comes out the same for every size of the steps; it is JSON, and unchanged where nothing stood to be
- * put back.
+/* Property: an answer comes out the same for every size of the steps; it is JSON, and unchanged where nothing stood to
+ * be put back.
  *
  * First byte: the size of the steps. */
 #include <assert.h>
@@ -11,7 +11,7 @@
 static err run(view doc, size_t step, region *out, openai_answer *a)
 {
         arena memory;
-        bool  done = false;
+        bool done = false;
         arena_init(&memory, 64 << 20);
         err e = openai_answer_begin(a, doc, &fake, &memory, out);
         while (!failed(e) && !done) {
@@ -30,7 +30,7 @@ static void must_be_json(view doc)
         json_token t = {};
         while (t.kind != JSON_DONE) {
                 size_t budget = SIZE_MAX;
-                err    e = json_scan_next(s, &budget, &t);
+                err e = json_scan_next(s, &budget, &t);
                 assert(!failed(e));
         }
         arena_end(&memory);
@@ -42,8 +42,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         if (size < 1)
                 return 0;
-        view          doc = {data + 1, size - 1};
-        region        whole, cut;
+        view doc = {data + 1, size - 1};
+        region whole, cut;
         openai_answer a, b;
         region_init(&whole, 64 << 20);
         region_init(&cut, 64 << 20);

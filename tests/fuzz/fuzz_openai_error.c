@@ -1,5 +1,5 @@
-/* Property: whatever stands in a vendor's error, what is read of it is bounded and goes into an error of ours that reads
- * back the same. */
+/* Property: whatever stands in a vendor's error, what is read of it is bounded and goes into an error of ours that
+ * reads back the same. */
 #include <assert.h>
 
 #include "base/limit.h"
@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         enum : size_t { ROOM = LIMIT_ERROR_MESSAGE_BYTES * 4 * 6 + 1024 };
-        arena        a;
+        arena a;
         openai_error e, back;
         arena_init(&a, 64 << 20);
         openai_error_read((view){data, size}, &a, &e);

@@ -1,5 +1,5 @@
-/* Property: what is decided does not depend on how the work is cut; the edited body is as good JSON as the caller's, and
- * a stream asks for usage in it.
+/* Property: what is decided does not depend on how the work is cut; the edited body is as good JSON as the caller's,
+ * and a stream asks for usage in it.
  *
  * First byte: bit 0 the endpoint, the rest the size of the steps. */
 #include <assert.h>
@@ -8,9 +8,9 @@
 #include "dialect/openai_request.h"
 
 typedef struct course {
-        err            code;
+        err code;
         openai_request request;
-        uint64_t       digest; /* of the strings to be scanned */
+        uint64_t digest; /* of the strings to be scanned */
 } course;
 
 static err walk(view doc, size_t step, arena *a, course *c)
@@ -20,7 +20,7 @@ static err walk(view doc, size_t step, arena *a, course *c)
         if (s == nullptr)
                 return FAIL(NO_ROOM);
         while (t.kind != JSON_DONE) {
-                size_t      budget = step;
+                size_t budget = step;
                 openai_text text;
                 TRY(json_scan_next(s, &budget, &t));
                 if (t.kind == JSON_YIELD)
@@ -51,18 +51,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         if (size < 1)
                 return 0;
-        view            doc = {data + 1, size - 1};
+        view doc = {data + 1, size - 1};
         openai_endpoint endpoint = (data[0] & 1) != 0 ? OPENAI_EMBEDDINGS : OPENAI_CHAT;
-        arena           a;
-        edits           e, again;
+        arena a;
+        edits e, again;
         arena_init(&a, 64 << 20);
         course whole = run(doc, endpoint, SIZE_MAX, &a, &e), cut = run(doc, endpoint, 1u + (data[0] >> 1), &a, &again);
         assert(whole.code.code == cut.code.code && (failed(whole.code) || whole.digest == cut.digest));
         if (!failed(whole.code)) {
-                size_t      len = edits_length(&e, doc.len);
-                uint8_t    *edited = arena_alloc(&a, len + 1);
+                size_t len = edits_length(&e, doc.len);
+                uint8_t *edited = arena_alloc(&a, len + 1);
                 edit_cursor at = {};
-                view        piece;
+                view piece;
                 assert(edited != nullptr);
                 emit out = emit_into(edited, len);
                 while (edit_next(&e, doc, &at, SIZE_MAX, &piece))

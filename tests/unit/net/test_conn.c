@@ -1,0 +1,259 @@
+#include "net/conn.h"
+
+#include "unit/net/pair.h"
+
+static const char *subject;
+static tls_server *side; /* null: plain */
+static tls_client *caller;
+static end client;
+
+static bool pair_open(void)
+{
+        listen_begin(side, 5000, 8, 8);
+        return dial(&client, caller) && client.opened == 0 && run_until(both_open, &client, 5000);
+}
+
+static void pair_close(void)
+{
+        if (client.conn != nullptr && client.closed == 0)
+                net_abort(client.conn, false);
+        client.conn = nullptr;
+        listen_end();
+}
+
+static uint8_t pattern[8 * 1024 * 1024];
+
+static bool server_has_text(void *ctx) { return server[0].got >= *(size_t *)ctx; }
+
+static bool client_has(void *ctx) { return client.got >= *(size_t *)ctx || client.closed > 0; }
+
+static void answer_back(end *e) { net_write(e->conn, VIEW("pong")); }
+
+static void test_bytes(void)
+{
+        tap_ok(pair_open(), subject, "opens on both sides");
+        server[0].on_data = answer_back;
+        net_write(client.conn, VIEW("pi"));
+        net_write(client.conn, (view){});
+        net_write(client.conn, VIEW("ng"));
+        tap_ok(net_unsent(client.conn) > 0, subject, "what is written waits for the end of the turn");
+        size_t four = 4;
+        tap_ok(run_until(client_has, &four, 2000) && strncmp(client.text, "pong", 4) == 0
+                       && strcmp(server[0].text, "ping") == 0,
+               subject, "bytes go both ways");
+        tap_ok(net_unsent(client.conn) == 0 && net_taken(client.conn) >= 4, subject, "and are known to be taken");
+        bool zero = true;
+        for (size_t i = 0; i < client.last_len; i++)
+                zero = zero && client.last[i] == 0;
+        tap_ok(zero, subject, "the room they lay in is wiped");
+        pair_close();
+}
+
+static void pour(size_t *sent, size_t total)
+{
+        while (*sent < total && net_unsent(server[0].conn) <= LIMIT_QUEUE_HIGH_BYTES) {
+                view piece = view_slice((view){pattern, sizeof pattern}, *sent,
+                                        *sent + 16000 < total ? *sent + 16000 : total);
+                net_write(server[0].conn, piece);
+                *sent += piece.len;
+        }
+}
+
+typedef struct stream {
+        size_t sent, total;
+        int seen;
+} stream;
+
+static bool keep_pouring(void *ctx)
+{
+        stream *s = ctx;
+        if (server[0].drained != s->seen) {
+                s->seen = server[0].drained;
+                pour(&s->sent, s->total);
+        }
+        return client.got == s->total || client.closed > 0;
+}
+
+static void test_backpressure(void)
+{
+        bool good = pair_open();
+        stream s = {.total = sizeof pattern};
+        net_pause(client.conn);
+        for (int i = 0; i < 60 && good; i++) {
+                pour(&s.sent, s.total);
+                run_for(1);
+        }
+        tap_ok(good && client.got <= LIMIT_READ_BYTES && s.sent < s.total
+                       && net_unsent(server[0].conn) > LIMIT_QUEUE_HIGH_BYTES,
+               subject, "a peer that does not read fills the queue");
+        tap_ok(net_unsent(server[0].conn) < LIMIT_QUEUE_HIGH_BYTES + 64 * 1024, subject, "no further than its mark");
+        size_t before = client.got;
+        run_for(20);
+        tap_ok(client.got == before && server[0].drained == s.seen, subject, "and nothing moves");
+        s.seen = server[0].drained;
+        net_resume(client.conn);
+        tap_ok(run_until(keep_pouring, &s, 20000) && client.got == s.total, subject, "it goes on when it reads again");
+        tap_ok(server[0].drained > 3 && client.digest == digest_of(0, (view){pattern, sizeof pattern}), subject,
+               "told each time, and every byte in its place");
+        pair_close();
+}
+
+static void pause_self(end *e) { net_pause(e->conn); }
+
+static void test_pause(void)
+{
+        bool good = pair_open();
+        client.on_data = pause_self;
+        net_write(server[0].conn, (view){pattern, 200 * 1024});
+        run_for(50);
+        tap_ok(good && client.got > 0 && client.got <= LIMIT_READ_BYTES, subject,
+               "after a pause at most one read still comes");
+        client.on_data = nullptr;
+        net_resume(client.conn);
+        size_t all = 200 * 1024;
+        tap_ok(run_until(client_has, &all, 3000), subject, "and the rest after it");
+        pair_close();
+}
+
+static void test_close(void)
+{
+        bool good = pair_open();
+        net_pause(client.conn);
+        net_write(server[0].conn, (view){pattern, 3 * 1024 * 1024});
+        net_close(server[0].conn);
+        server[0].conn = nullptr;
+        run_for(20);
+        good = good && client.got < 3 * 1024 * 1024;
+        net_resume(client.conn);
+        good = good && run_until(is_closed, &client, 5000);
+        tap_ok(good && client.got == 3 * 1024 * 1024 && client.digest == digest_of(0, (view){pattern, 3 * 1024 * 1024}),
+               subject, "a close sends everything queued first");
+        tap_ok(client.why == NET_CLEAN, subject, "and says goodbye");
+        tap_ok(server[0].closed == 0, subject, "who closed hears no more of it");
+        run_for(20);
+        tap_ok(net_listener_connections(listener) == 0, subject, "and it is over");
+        pair_close();
+
+        good = pair_open();
+        net_pause(client.conn);
+        net_write(server[0].conn, (view){pattern, 3 * 1024 * 1024});
+        net_write(client.conn, (view){pattern, 300 * 1024});
+        net_close(server[0].conn);
+        server[0].conn = nullptr;
+        run_for(30);
+        net_resume(client.conn);
+        good = good && run_until(is_closed, &client, 5000);
+        tap_ok(good && client.got == 3 * 1024 * 1024, subject, "also to a peer that keeps talking meanwhile");
+        pair_close();
+
+        good = pair_open();
+        net_close(server[0].conn);
+        server[0].conn = nullptr;
+        good = good && run_until(is_closed, &client, 2000);
+        tap_ok(good && client.why == NET_CLEAN, subject, "with nothing queued it is a goodbye alone");
+        pair_close();
+}
+
+static bool server_closed(void *ctx)
+{
+        (void)ctx;
+        return server[0].closed > 0;
+}
+
+static void test_cut(void)
+{
+        bool good = pair_open();
+        net_abort(client.conn, true);
+        client.conn = nullptr;
+        good = good && run_until(server_closed, nullptr, 2000);
+        tap_ok(good && server[0].why == NET_CUT && client.closed == 0, subject, "a reset is a cut");
+        pair_close();
+        good = pair_open();
+        net_abort(client.conn, false);
+        client.conn = nullptr;
+        good = good && run_until(server_closed, nullptr, 2000);
+        tap_ok(good && server[0].why == (side == nullptr ? NET_CLEAN : NET_CUT), subject,
+               "an end without a goodbye is a cut where goodbyes are said");
+        pair_close();
+        good = pair_open();
+        net_write(client.conn, (view){pattern, 100});
+        net_close(client.conn);
+        client.conn = nullptr;
+        good = good && run_until(server_closed, nullptr, 2000);
+        tap_ok(good && server[0].why == NET_CLEAN && server[0].got == 100, subject, "an end with one is clean");
+        pair_close();
+}
+
+static void close_self(end *e)
+{
+        net_close(e->conn);
+        e->conn = nullptr;
+}
+
+static void abort_self(end *e)
+{
+        net_abort(e->conn, false);
+        e->conn = nullptr;
+}
+
+static void test_inside(void)
+{
+        bool good = pair_open();
+        server[0].on_data = close_self;
+        net_write(client.conn, (view){pattern, 50000});
+        good = good && run_until(is_closed, &client, 3000);
+        tap_ok(good && server[0].got <= LIMIT_READ_BYTES && server[0].closed == 0, subject,
+               "it may be closed while it gives bytes");
+        pair_close();
+        good = pair_open();
+        server[0].on_data = abort_self;
+        net_write(client.conn, (view){pattern, 50000});
+        good = good && run_until(is_closed, &client, 3000);
+        tap_ok(good && server[0].got <= LIMIT_READ_BYTES && server[0].closed == 0, subject,
+               "or cut, and no further call comes");
+        pair_close();
+}
+
+static void test_owner(void)
+{
+        bool good = pair_open();
+        end heir = {.conn = server[0].conn};
+        net_write(client.conn, VIEW("one"));
+        size_t three = 3;
+        good = good && run_until(server_has_text, &three, 2000);
+        net_own(server[0].conn, &end_user, &heir);
+        server[0].conn = nullptr;
+        net_write(client.conn, VIEW("two"));
+        run_for(20);
+        tap_ok(good && strcmp(server[0].text, "one") == 0 && strcmp(heir.text, "two") == 0 && heir.opened == 0, subject,
+               "another owner gets what comes after");
+        net_abort(client.conn, true);
+        client.conn = nullptr;
+        good = run_until(is_closed, &heir, 2000);
+        tap_ok(good && server[0].closed == 0, subject, "and its end");
+        pair_close();
+}
+
+static void all_of(const char *name)
+{
+        subject = name;
+        test_bytes();
+        test_backpressure();
+        test_pause();
+        test_close();
+        test_cut();
+        test_inside();
+        test_owner();
+}
+
+int main(void)
+{
+        pair_setup();
+        for (size_t i = 0; i < sizeof pattern; i++)
+                pattern[i] = (uint8_t)(i * 7 + i / 251);
+        all_of("plain");
+        side = tls_side;
+        caller = tls_caller;
+        all_of("tls");
+        return tap_done();
+}
