@@ -136,6 +136,17 @@ static bool is_data_url(view doc, const json_token *t)
         return t->path == ID_DATA_URL && view_starts(view_slice(doc, t->start, t->end), VIEW("data:"));
 }
 
+/* Letters and underscores are no entity's whole shape: the keys of every ordinary body. */
+static bool is_plain_word(view key)
+{
+        for (size_t i = 0; i < key.len; i++) {
+                uint8_t c = ascii_lower(key.data[i]);
+                if (c != '_' && (c < 'a' || c > 'z'))
+                        return false;
+        }
+        return true;
+}
+
 err openai_request_token(openai_request *r, view doc, const json_token *t, openai_text *text)
 {
         *text = OPENAI_NO_TEXT;
@@ -155,6 +166,8 @@ err openai_request_token(openai_request *r, view doc, const json_token *t, opena
                 /* A key below stream_options: the object is not empty. */
                 if (r->options_object && r->options_end == 0)
                         r->options_empty = false;
+                if (!is_plain_word(view_slice(doc, t->start, t->end)))
+                        *text = OPENAI_KEY;
                 return OK;
         }
         TRY(take_known(r, doc, t));

@@ -13,6 +13,7 @@ typedef enum openai_endpoint : uint8_t { OPENAI_CHAT, OPENAI_EMBEDDINGS } openai
 typedef enum openai_text : uint8_t {
         OPENAI_NO_TEXT,  /* not a string, or functional */
         OPENAI_SCAN,     /* a string to be scanned */
+        OPENAI_KEY,      /* an object's key that is no plain word: scanned too, or data could leave in a name */
         OPENAI_MESSAGE_END, /* the end of a message: its role is known now */
 } openai_text;
 

@@ -67,7 +67,7 @@ static err on_token(exchange *x, const json_token *t)
         TRY(openai_request_token(&x->request, doc, t, &text));
         if (text == OPENAI_MESSAGE_END)
                 redact_message_role(x->redactor, from_role(x->request.role));
-        if (text != OPENAI_SCAN)
+        if (text != OPENAI_SCAN && text != OPENAI_KEY)
                 return OK;
         redact_string(x->redactor, doc, t->start, t->end, x->request.in_message ? 0 : FROM_OTHER);
         x->in_string = true;
