@@ -34,15 +34,14 @@ class Form:
     """One way a text may stand in memory: the needle that any long enough piece contains, and whole markers."""
 
     def __init__(self, name, encode, prefix, unit=1.0):
-        self.name, self.encode, self.needles = name, encode, self._needles(encode, prefix)
+        self.name, self.encode, self.needle = name, encode, self._needle(encode, prefix)
         self.least = int(WINDOW * unit)
         self.whole = {}
 
     @staticmethod
-    def _needles(encode, prefix):
+    def _needle(encode, prefix):
         """What the encodings of the prefix have in common, whatever follows it."""
-        a, b = encode(prefix + "az" * 6), encode(prefix + "mq" * 6)
-        return [os.path.commonprefix([a, b])]
+        return os.path.commonprefix([encode(prefix + letter * BLOCK) for letter in string.ascii_lowercase])
 
 
 def base64_at(alignment):
@@ -80,7 +79,7 @@ class Hunt:
         """How much of which marker stands around data[at]."""
         best = (0, "")
         for name, whole in form.whole.items():
-            offset = whole.find(form.needles[0])
+            offset = whole.find(form.needle)
             while offset >= 0:
                 left = right = 0
                 while left < offset and left < at and data[at - left - 1] == whole[offset - left - 1]:
@@ -88,7 +87,7 @@ class Hunt:
                 while offset + right < len(whole) and at + right < len(data) and data[at + right] == whole[offset + right]:
                     right += 1
                 best = max(best, (left + right, name))
-                offset = whole.find(form.needles[0], offset + 1)
+                offset = whole.find(form.needle, offset + 1)
         row = f"{where}: {best[0]} bytes of {best[1]!r}, {form.name}"
         if best[0] >= form.least:
             self.hits.append(row)
@@ -98,10 +97,10 @@ class Hunt:
     def look(self, data, where):
         self.searched += len(data)
         for form in self.forms:
-            at = data.find(form.needles[0])
+            at = data.find(form.needle)
             while at >= 0:
                 self._judge(form, data, at, where if isinstance(where, str) else where(at))
-                at = data.find(form.needles[0], at + len(form.needles[0]))
+                at = data.find(form.needle, at + len(form.needle))
 
     def process(self, role, pid):
         """Every readable page of a process. One that has ended since is no failure."""
@@ -265,6 +264,32 @@ class Talk:
             time.sleep(0.3)
             line.reset()
 
+    def large(self):
+        """What grows, waits or stands in line: mappings that move, queues, a request behind another."""
+        mark, key = self.hunt.marker, self.relay.key
+        marker, filler = mark("2 MiB in chunks"), "filler " * 300000
+        whole = request(CHAT, {"model": "chat", "messages": user(marker + filler + marker)}, key)
+        head, _, body = whole.partition(b"\r\n\r\n")
+        line = self.line()
+        line.write(head.rpartition(b"\r\n")[0] + b"\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for at in range(0, len(body), 50000):
+            piece = body[at:at + 50000]
+            line.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+        line.write(b"0\r\n\r\n")
+        holds(line.answer().body.count(marker.encode()) == 2, "no echo")
+        line = Line(self.relay).open()
+        line.send(CHAT, {"model": "chat", "messages": user((mark("answer that nobody reads") + " ") * 60000)})
+        time.sleep(0.5)
+        line.reset()
+        line = Line(self.relay).open()
+        line.write(request(CHAT, {"model": "slow", "messages": user("Hi."), "stream": True}, key) +
+                   request(CHAT, {"model": "chat", "messages": user(mark("behind a running stream"))}, key))
+        line.head()
+        time.sleep(0.3)
+        line.reset()
+        tools = [{"type": "function", "function": {"name": "f", "description": mark("tool's description")}}]
+        self.ask("many addresses", text="; ".join(f"{{0}}{n}@kontor-nord.de" for n in range(200)), tools=tools, stream=True)
+
     def warm_upstreams(self):
         """Connections from relays to the vendor that are open now."""
         port, count = f":{self.relay.vendor.port:04X}", 0
@@ -285,12 +310,16 @@ def converse(hunt, tap=None):
     since = time.time()
     with harness.Relay(models=MODELS) as relay:
         talk = Talk(relay, hunt)
-        for chapter in (talk.plain, talk.streamed, talk.heads, talk.faults, talk.odd):
+        for chapter in (talk.plain, talk.streamed, talk.heads, talk.faults, talk.odd, talk.large):
             if tap is None:
                 chapter()
                 continue
             with tap.case(f"said: {chapter.__name__}"):
                 chapter()
+        others = [talk.line() for _ in range(3)]  # memory is given back while other exchanges run
+        for line in others:
+            line.send(CHAT, {"model": "slow", "messages": user("Hi."), "stream": True})
+            holds(line.head().status == 200, "no stream beside it")
         time.sleep(1.0)
         open_lines = sum(line.socket is not None for line in talk.lines)
         warm = talk.warm_upstreams()
