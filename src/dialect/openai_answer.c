@@ -33,6 +33,7 @@ err openai_answer_begin(openai_answer *a, view doc, const restoring *r, arena *m
 {
         *a = (openai_answer){.doc = doc, .restoring = r, .arena = memory, .out = out};
         if (r != nullptr) {
+                a->text_lane.by = r;
                 a->text_lane.state = arena_alloc(memory, r->lane_bytes);
                 if (a->text_lane.state == nullptr)
                         return FAIL(NO_ROOM);
@@ -67,15 +68,14 @@ static err text_step(openai_answer *a, size_t *budget)
 {
         arena_mark mark = arena_here(a->arena);
         size_t     end = piece_end(a);
-        bool       last = end == a->text_end, changed;
-        view       raw = view_slice(a->doc, a->text_at, end), text;
-        if (!lane_pass(a->restoring, &a->text_lane, raw, last, a->arena, &text, &changed))
+        lane_piece piece = {.raw = view_slice(a->doc, a->text_at, end), .last = end == a->text_end};
+        if (!lane_pass(&a->text_lane, &piece, a->arena))
                 return FAIL(NO_ROOM);
-        TRY(region_append(a->out, changed ? text : raw));
+        TRY(region_append(a->out, piece.changed ? piece.text : piece.raw));
         arena_back(a->arena, mark);
-        *budget -= raw.len < *budget ? raw.len : *budget;
+        *budget -= piece.raw.len < *budget ? piece.raw.len : *budget;
         a->text_at = end;
-        if (last) {
+        if (piece.last) {
                 a->in_text = false;
                 a->copied = end;
         }

@@ -141,19 +141,18 @@ enum : size_t { TAIL_BYTES = 256 };
 
 static err tail_add(reading *r, lane *l)
 {
-        view text = {};
-        bool changed = false;
-        if (!lane_pass(r->s->restoring, l, (view){}, true, r->turn, &text, &changed))
+        lane_piece piece = {.last = true};
+        if (!lane_pass(l, &piece, r->turn))
                 return FAIL(NO_ROOM);
-        if (!changed || text.len == 0)
+        if (!piece.changed || piece.text.len == 0)
                 return OK;
         tail *t = arena_alloc(r->turn, sizeof *t);
         if (t == nullptr)
                 return FAIL(NO_ROOM);
-        *t = (tail){.lane = l, .text = text};
+        *t = (tail){.lane = l, .text = piece.text};
         *r->tails_end = t;
         r->tails_end = &t->next;
-        r->tails_bytes += TAIL_BYTES + text.len;
+        r->tails_bytes += TAIL_BYTES + piece.text.len;
         return OK;
 }
 
@@ -174,15 +173,12 @@ static err choice_end(reading *r)
                 const note *n = &r->notes[i];
                 const lane  key = {.kind = n->kind, .choice = r->choice, .tool = n->tool};
                 lane       *l = lane_find(&r->s->lanes, r->s->restoring, r->s->arena, &key);
-                view        text;
-                bool        changed;
-                if (l == nullptr
-                    || !lane_pass(r->s->restoring, l, view_slice(r->data, n->start, n->end), r->finish, r->turn, &text,
-                                  &changed))
+                lane_piece  piece = {.raw = view_slice(r->data, n->start, n->end), .last = r->finish};
+                if (l == nullptr || !lane_pass(l, &piece, r->turn))
                         return FAIL(NO_ROOM);
                 l->over = r->finish;
-                if (changed)
-                        TRY(edits_insert(r->e, n->start, n->end, text));
+                if (piece.changed)
+                        TRY(edits_insert(r->e, n->start, n->end, piece.text));
         }
         if (r->finish && r->s->restoring != nullptr)
                 TRY(tails_take(r));

@@ -15,6 +15,7 @@ lane *lane_find(lane_list *l, const restoring *r, arena *a, const lane *key)
         if (made == nullptr || state == nullptr)
                 return nullptr;
         *made = *key;
+        made->by = r;
         made->state = state;
         made->next = l->first;
         l->first = made;
@@ -37,14 +38,15 @@ static size_t escaped_at_most(view text)
         return n;
 }
 
-bool lane_pass(const restoring *r, lane *l, view raw, bool flush, arena *a, view *out, bool *changed)
+bool lane_pass(lane *l, lane_piece *p, arena *a)
 {
-        *changed = false;
-        uint8_t *plain = arena_alloc(a, raw.len + 1);
+        const restoring *r = l->by;
+        p->changed = false;
+        uint8_t *plain = arena_alloc(a, p->raw.len + 1);
         if (plain == nullptr)
                 return false;
-        emit decoded = emit_into(plain, raw.len + 1);
-        json_unescape(raw, &decoded);
+        emit decoded = emit_into(plain, p->raw.len + 1);
+        json_unescape(p->raw, &decoded);
         view   text = {plain, decoded.len};
         size_t room = r->room(r->ctx, l->state, text.len);
         uint8_t *bytes = arena_alloc(a, room + 1);
@@ -52,20 +54,20 @@ bool lane_pass(const restoring *r, lane *l, view raw, bool flush, arena *a, view
                 return false;
         emit restored = emit_into(bytes, room + 1);
         r->feed(r->ctx, l->state, text, &restored);
-        if (flush)
+        if (p->last)
                 r->flush(r->ctx, l->state, &restored);
         if (restored.full)
                 return false;
         view now = {bytes, restored.len};
         if (view_equal(now, text))
                 return true;
-        *changed = true;
+        p->changed = true;
         size_t   escaped = escaped_at_most(now) + 1;
         uint8_t *target = arena_alloc(a, escaped);
         if (target == nullptr)
                 return false;
         emit json = emit_into(target, escaped);
         emit_json_inner(&json, now);
-        *out = (view){target, json.len};
+        p->text = (view){target, json.len};
         return true;
 }

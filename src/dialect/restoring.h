@@ -29,6 +29,7 @@ typedef struct lane {
         lane_kind    kind;
         uint32_t     choice, tool;
         bool         over;
+        const restoring *by;
         void        *state;
         struct lane *next;
 } lane;
@@ -41,8 +42,15 @@ typedef struct lane_list {
 /* The lane, made on first use. Null when LIMIT_LANES or the arena are exhausted. */
 lane *lane_find(lane_list *l, const restoring *r, arena *a, const lane *key);
 
-/* Decodes a raw JSON string range, restores it and escapes it again, into the arena.
- * *changed is false (and out untouched) when the raw bytes may stay. `flush`: the lane ends here. False: no room. */
-bool lane_pass(const restoring *r, lane *l, view raw, bool flush, arena *a, view *out, bool *changed);
+/* One piece of a lane: a raw JSON string range in, what goes on instead out. */
+typedef struct lane_piece {
+        view raw;
+        bool last;    /* the lane ends here: what was held back comes out */
+        bool changed; /* false: the raw bytes may stay */
+        view text;    /* when changed: raw JSON, in the arena */
+} lane_piece;
+
+/* Decodes the piece, restores it and escapes it again. False: no room. */
+bool lane_pass(lane *l, lane_piece *p, arena *a);
 
 #endif
