@@ -14,6 +14,7 @@
 
 #include "base/arena.h"
 #include "base/secret.h"
+#include "net/tls_fast.h"
 
 static_assert(MBEDTLS_VERSION_NUMBER >= 0x03060600, "earlier versions carry CVE-2026-34873");
 #ifdef MBEDTLS_SSL_EARLY_DATA
@@ -27,9 +28,11 @@ enum : uint32_t { TICKET_LIFETIME_S = 7200 };
 static const uint16_t groups[] = {MBEDTLS_SSL_IANA_TLS_GROUP_X25519, MBEDTLS_SSL_IANA_TLS_GROUP_SECP256R1,
                                   MBEDTLS_SSL_IANA_TLS_GROUP_NONE};
 
-/* ChaCha20 first: in this library it is faster than AES-GCM even with AES-NI. */
-static const int suites[] = {MBEDTLS_TLS1_3_CHACHA20_POLY1305_SHA256, MBEDTLS_TLS1_3_AES_256_GCM_SHA384,
-                             MBEDTLS_TLS1_3_AES_128_GCM_SHA256, 0};
+/* AES-256 first where net/tls_fast does it; in this library itself ChaCha20 is faster than AES-GCM even with AES-NI. */
+static const int suites_aes[] = {MBEDTLS_TLS1_3_AES_256_GCM_SHA384, MBEDTLS_TLS1_3_CHACHA20_POLY1305_SHA256,
+                                 MBEDTLS_TLS1_3_AES_128_GCM_SHA256, 0};
+static const int suites_chacha[] = {MBEDTLS_TLS1_3_CHACHA20_POLY1305_SHA256, MBEDTLS_TLS1_3_AES_256_GCM_SHA384,
+                                    MBEDTLS_TLS1_3_AES_128_GCM_SHA256, 0};
 
 static const char *protocols[] = {"http/1.1", nullptr};
 
@@ -75,7 +78,7 @@ err tls_setup(void)
 {
         /* The C library reads its time zone at the first certificate otherwise, when no file may be opened any more. */
         tzset();
-        return psa_crypto_init() == PSA_SUCCESS ? OK : FAIL(SYSTEM);
+        return psa_crypto_init() == PSA_SUCCESS ? tls_fast_setup() : FAIL(SYSTEM);
 }
 
 static int config_common(mbedtls_ssl_config *conf, int side)
@@ -88,7 +91,7 @@ static int config_common(mbedtls_ssl_config *conf, int side)
         mbedtls_ssl_conf_min_tls_version(conf, MBEDTLS_SSL_VERSION_TLS1_3);
         mbedtls_ssl_conf_max_tls_version(conf, MBEDTLS_SSL_VERSION_TLS1_3);
         mbedtls_ssl_conf_groups(conf, groups);
-        mbedtls_ssl_conf_ciphersuites(conf, suites);
+        mbedtls_ssl_conf_ciphersuites(conf, tls_fast_has_aes() ? suites_aes : suites_chacha);
         return mbedtls_ssl_conf_alpn_protocols(conf, protocols);
 }
 
@@ -231,22 +234,21 @@ static const char *client_load(tls_client *c, view ca_pem)
         return nullptr;
 }
 
-err tls_client_new(view ca_pem, const char *host, const uint8_t (*pins)[32], size_t pin_count, tls_client **out,
-                   const char **why)
+err tls_client_new(const tls_client_setup *setup, tls_client **out, const char **why)
 {
         *out = nullptr;
         tls_client *c = calloc(1, sizeof *c);
         if (c == nullptr)
                 return FAIL(SYSTEM);
-        assert(strlen(host) < sizeof c->host && pin_count <= 4);
-        memcpy(c->host, host, strlen(host));
-        for (size_t i = 0; i < pin_count; i++)
-                memcpy(c->pins[i], pins[i], sizeof c->pins[i]);
-        c->pin_count = pin_count;
+        assert(strlen(setup->host) < sizeof c->host && setup->pin_count <= 4);
+        memcpy(c->host, setup->host, strlen(setup->host));
+        for (size_t i = 0; i < setup->pin_count; i++)
+                memcpy(c->pins[i], setup->pins[i], sizeof c->pins[i]);
+        c->pin_count = setup->pin_count;
         mbedtls_x509_crt_init(&c->roots);
         const char *fault = config_common(&c->conf, MBEDTLS_SSL_IS_CLIENT) == 0 ? nullptr : "TLS set-up failed";
         if (fault == nullptr)
-                fault = client_load(c, ca_pem);
+                fault = client_load(c, setup->ca_pem);
         if (fault != nullptr) {
                 if (why != nullptr)
                         *why = fault;

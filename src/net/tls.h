@@ -26,8 +26,13 @@ void tls_server_tickets(tls_server *s, const tls_ticket_key keys[static 2]);
 
 /* The client side of one upstream: its CA set (PEM), the name its certificate must carry, optional pins (SHA-256 of
  * SubjectPublicKeyInfo of the end certificate; any of them suffices). err BAD_FILE, SYSTEM */
-err tls_client_new(view ca_pem, const char *host, const uint8_t (*pins)[32], size_t pin_count, tls_client **out,
-                   const char **why);
+typedef struct tls_client_setup {
+        view        ca_pem;
+        const char *host;
+        const uint8_t (*pins)[32];
+        size_t      pin_count; /* at most 4 */
+} tls_client_setup;
+err tls_client_new(const tls_client_setup *setup, tls_client **out, const char **why);
 
 /* ---- one session; used by net/conn alone ---- */
 

@@ -185,7 +185,8 @@ static err load_client(process *p, size_t i)
         region      roots;
         const char *why = "no memory";
         TRY(read_file(p, name, &roots));
-        err e = tls_client_new(region_view(&roots), up->host, up->pins, up->pin_count, &p->clients[i], &why);
+        const tls_client_setup setup = {region_view(&roots), up->host, up->pins, up->pin_count};
+        err e = tls_client_new(&setup, &p->clients[i], &why);
         if (failed(e))
                 say(p, "CERTIFICATE", name, why);
         region_end(&roots);

@@ -159,7 +159,8 @@ static err prepare(https_client *c, const char *url, view ca, https_why *why)
                 https_say(why, "the system refused what a connection needs", "", "");
                 return FAIL(SYSTEM);
         }
-        err e = tls_client_new(ca, c->host, nullptr, 0, &c->tls, &reason);
+        const tls_client_setup setup = {.ca_pem = ca, .host = c->host};
+        err e = tls_client_new(&setup, &c->tls, &reason);
         if (failed(e))
                 https_say(why, "the CA file cannot be used: ", reason != nullptr ? reason : "it holds no certificate",
                           "");

@@ -117,6 +117,7 @@ static end server[8];
 static size_t arrived;
 static int failures;
 static bool refuse_all;
+static void (*server_on_data)(end *e); /* what the next arrivals do with their first bytes */
 
 static void *on_arrived(void *ctx, net_conn *c, const net_user **user)
 {
@@ -124,7 +125,7 @@ static void *on_arrived(void *ctx, net_conn *c, const net_user **user)
         if (refuse_all || arrived == 8)
                 return nullptr;
         end *e = &server[arrived++];
-        *e = (end){.conn = c};
+        *e = (end){.conn = c, .on_data = server_on_data};
         *user = &end_user;
         return e;
 }
@@ -157,6 +158,7 @@ static inline void listen_begin(tls_server *tls, uint64_t handshake_ms, size_t m
         arrived = 0;
         failures = 0;
         refuse_all = false;
+        server_on_data = nullptr;
 }
 
 static inline void listen_end(void)
@@ -207,7 +209,8 @@ static inline tls_client *caller_with(const cert *root, const char *host, const 
 {
         static tls_client *kept[16]; /* like those of an upstream, they live as long as the process */
         static size_t made;
-        if (made == 16 || failed(tls_client_new(pem_of(root->pem), host, pins, count, &kept[made], nullptr)))
+        const tls_client_setup setup = {pem_of(root->pem), host, pins, count};
+        if (made == 16 || failed(tls_client_new(&setup, &kept[made], nullptr)))
                 abort();
         return kept[made++];
 }

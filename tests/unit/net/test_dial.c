@@ -110,14 +110,14 @@ static void test_handshake(void)
 {
         end e;
         listen_begin(nullptr, 5000, 8, 8);
+        server_on_data = speak_plain;
         bool good = dial(&e, tls_caller) && run_until(has_arrived, nullptr, 2000);
-        server[0].on_data = speak_plain;
         good = good && run_until(is_closed, &e, 2000);
         tap_ok(good && e.why == NET_TLS_FAILED && e.opened == 0, SUBJECT, "who answers TLS in plain text has failed");
         listen_end();
         listen_begin(nullptr, 5000, 8, 8);
+        server_on_data = hang_up;
         good = dial(&e, tls_caller) && run_until(has_arrived, nullptr, 2000);
-        server[0].on_data = hang_up;
         good = good && run_until(is_closed, &e, 2000);
         tap_ok(good && e.why == NET_CUT && e.opened == 0, SUBJECT, "who hangs up in the handshake has cut it");
         listen_end();

@@ -20,7 +20,8 @@ static const char *refused_client(const char *pem)
 {
         tls_client *c = nullptr;
         const char *why = nullptr;
-        err e = tls_client_new(pem_of(pem), "a", nullptr, 0, &c, &why);
+        const tls_client_setup setup = {.ca_pem = pem_of(pem), .host = "a"};
+        err e = tls_client_new(&setup, &c, &why);
         return e.code == ERR_BAD_FILE && c == nullptr && why != nullptr && strlen(why) > 10 ? why : nullptr;
 }
 
@@ -44,7 +45,8 @@ static void test_files(void)
         snprintf(two, sizeof two, "%s%s", other_root.pem, root_cert.pem);
         tls_server *s = nullptr;
         tls_client *c = nullptr;
-        tap_ok(!failed(tls_client_new(pem_of(two), "localhost", nullptr, 0, &c, nullptr)) && c != nullptr, SUBJECT,
+        const tls_client_setup both = {.ca_pem = pem_of(two), .host = "localhost"};
+        tap_ok(!failed(tls_client_new(&both, &c, nullptr)) && c != nullptr, SUBJECT,
                "several roots are a set");
         static tls_client *volatile kept; /* it lives as long as the process */
         kept = c;
