@@ -1,4 +1,4 @@
-/* base/clock: the two clocks. Below relay/ time is an argument; only net/, role/ and prog/ call these. */
+/* base/clock: the two clocks. Below relay/ time is an argument; only net/, role/, prog/ and the log call these. */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 

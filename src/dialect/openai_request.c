@@ -2,6 +2,8 @@
 
 #include <assert.h>
 
+#include "base/limit.h"
+
 enum : uint16_t {
         ID_NONE,
         ID_MODEL,
@@ -12,6 +14,7 @@ enum : uint16_t {
         ID_MESSAGE,
         ID_ROLE,
         ID_DATA_URL,
+        ID_BASE64,
         ID_INPUT,
         ID_FUNCTIONAL,
 };
@@ -131,9 +134,69 @@ static err take_known(openai_request *r, view doc, const json_token *t)
         }
 }
 
-static bool is_data_url(view doc, const json_token *t)
+/* Media in base64 pass unread, anything else that stands in their place is text. Of very long ones the beginning is
+ * looked at: enough to tell a file from words. */
+static bool is_base64(view raw)
 {
-        return t->path == ID_DATA_URL && view_starts(view_slice(doc, t->start, t->end), VIEW("data:"));
+        raw = view_slice(raw, 0, LIMIT_STEP_BYTES);
+        for (size_t i = 0; i < raw.len; i++) {
+                uint8_t c = raw.data[i];
+                bool    letter = ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z';
+                /* The backslash is of "\/", as some libraries write the slash. */
+                if (!letter && (c < '0' || c > '9') && (c == 0 || strchr("+/=-_\\", c) == nullptr))
+                        return false;
+        }
+        return true;
+}
+
+/* "data:image/png;base64,...": a data: URL without that word holds plain text. */
+static bool is_data_url(view raw)
+{
+        enum : size_t { TYPE_BYTES = 128 };
+        static const view scheme = VIEW_INIT("data:"), coding = VIEW_INIT(";base64,");
+        if (!view_starts(raw, scheme))
+                return false;
+        size_t at = scheme.len;
+        while (at < raw.len && at < TYPE_BYTES && !view_starts(view_slice(raw, at, raw.len), coding)) {
+                uint8_t c = raw.data[at++];
+                bool    letter = ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z';
+                if (!letter && (c < '0' || c > '9') && (c == 0 || strchr("+/=-_.;\\", c) == nullptr))
+                        return false;
+        }
+        view rest = view_slice(raw, at, raw.len);
+        return view_starts(rest, coding) && is_base64(view_slice(rest, coding.len, rest.len));
+}
+
+/* What a place that means something holds when it means it: a short word. Anything else in it is text. */
+static bool is_word(view raw)
+{
+        enum : size_t { WORD_BYTES = 256 };
+        if (raw.len > WORD_BYTES)
+                return false;
+        for (size_t i = 0; i < raw.len; i++) {
+                uint8_t c = raw.data[i];
+                bool    letter = ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z';
+                if (!letter && (c < '0' || c > '9') && (c == 0 || strchr("_-.:/", c) == nullptr))
+                        return false;
+        }
+        return true;
+}
+
+static bool is_text(const openai_request *r, view doc, const json_token *t)
+{
+        view raw = view_slice(doc, t->start, t->end);
+        switch (t->path) {
+        case ID_MODEL:
+                return false; /* never sent: the target's name stands in its place */
+        case ID_ROLE:
+                return r->role == OPENAI_OTHER && !is_word(raw);
+        case ID_DATA_URL:
+                return !is_data_url(raw);
+        case ID_BASE64:
+                return !is_base64(raw);
+        default:
+                return !is_functional(t->path) || !is_word(raw);
+        }
 }
 
 /* Letters and underscores are no entity's whole shape: the keys of every ordinary body. */
@@ -175,7 +238,7 @@ err openai_request_token(openai_request *r, view doc, const json_token *t, opena
                 r->options_end = t->end;
         if (t->path == ID_MESSAGE && t->kind == JSON_OBJECT_END)
                 *text = OPENAI_MESSAGE_END;
-        else if (t->kind == JSON_STRING && !is_functional(t->path) && !is_data_url(doc, t))
+        else if (t->kind == JSON_STRING && is_text(r, doc, t))
                 *text = OPENAI_SCAN;
         return OK;
 }

@@ -40,7 +40,8 @@ static int descriptor_of(struct msghdr *msg)
 {
         enum : size_t { ROOM = (CMSG_SPACE(sizeof(int)) - CMSG_LEN(0)) / sizeof(int) };
         struct cmsghdr *c = CMSG_FIRSTHDR(msg);
-        if (c == nullptr || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS || c->cmsg_len < CMSG_LEN(sizeof(int)))
+        if (c == nullptr || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS
+            || c->cmsg_len < CMSG_LEN(sizeof(int)))
                 return -1;
         int    fds[ROOM];
         size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);

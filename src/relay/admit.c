@@ -156,10 +156,22 @@ void admit_head(exchange *x)
                 x->refused = ERR_NO_ROOM;
 }
 
+/* Bodies, and what else has outgrown the share of an exchange, or of a connection before it: a slow head, requests sent
+ * ahead, many small replacements, a long event, a restored answer, what a slow caller has not taken. */
+static uint64_t held_by(const exchange *x)
+{
+        enum : size_t { SHARE_BYTES = 96 * 1024 };
+        size_t share = x->admitted ? SHARE_BYTES : 0;
+        size_t own = x->arena.mapped + x->sse.data.len + x->out.len;
+        if (x->client != nullptr && x->client->conn != nullptr)
+                own += x->client->held.len + net_unsent(x->client->conn);
+        return x->body.len + x->answer.len + (own > share ? own - share : 0);
+}
+
 bool admit_bytes(exchange *x, uint64_t bytes)
 {
         relay   *r = x->relay;
-        uint64_t held = x->body.len + x->answer.len + bytes;
+        uint64_t held = held_by(x) + bytes;
         if (held <= x->reserved_bytes)
                 return true;
         uint64_t more = held - x->reserved_bytes;

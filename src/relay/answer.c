@@ -3,10 +3,19 @@
 #include "base/clock.h"
 #include "relay/exchange.h"
 
+static void settle(exchange *x, fault_class fault, bool whole)
+{
+        x->unsettled = false;
+        account_attempt(x, fault, whole, &x->facts);
+}
+
 static void broken(exchange *x)
 {
-        account_attempt(x, FAULT_BROKEN, false, &x->facts);
-        forward_failed(x, FAULT_BROKEN, (view){});
+        settle(x, FAULT_BROKEN, false);
+        if (x->client == nullptr)
+                exchange_end(x, ENDING_CLIENT_ABORT);
+        else
+                forward_failed(x, FAULT_BROKEN, (view){});
 }
 
 static void on_work(void *ctx)
@@ -19,11 +28,20 @@ static void on_work(void *ctx)
                 broken(x);
                 return;
         }
+        if (!done && x->client != nullptr && !admit_bytes(x, 0)) {
+                settle(x, FAULT_CUT, false);
+                reply_error(x, ERR_OVERLOADED, (view){});
+                return;
+        }
         if (!done) {
                 net_task_queue(x->relay->setup.loop, &x->work);
                 return;
         }
-        account_attempt(x, FAULT_CLASSES, true, &x->facts);
+        settle(x, FAULT_CLASSES, true);
+        if (x->client == nullptr) {
+                exchange_end(x, ENDING_CLIENT_ABORT);
+                return;
+        }
         x->first_us = clock_us();
         if (x->out.len > 0)
                 region_end(&x->answer);
@@ -34,6 +52,7 @@ void answer_begin(exchange *x, const attempt_facts *f)
 {
         bool restore = x->table.count > 0 && x->route == ROUTE_CHAT;
         x->facts = *f;
+        x->unsettled = true;
         x->work = (net_task){.run = on_work, .ctx = x};
         /* `out` begins here and not in the middle of a piece, whose memory is given back to the arena. */
         err e = restore ? region_reserve(&x->out, x->answer.len) : OK;

@@ -230,8 +230,12 @@ static void feed(client *c, view in)
                         refuse(c, x->refused);
                         return;
                 }
-                if (ev == HTTP1_MORE)
+                if (ev == HTTP1_MORE) {
+                        /* Who sends a head in pieces holds memory that no limit of exchanges counts. */
+                        if (x->state == EXCHANGE_HEAD && !admit_bytes(x, 0))
+                                refuse(c, ERR_OVERLOADED);
                         return;
+                }
                 if (ev == HTTP1_HEAD) {
                         if (on_head(c))
                                 return;
@@ -254,7 +258,7 @@ static void on_data(void *ctx, view plain)
         }
         if (c->exchange != nullptr && c->exchange->close_after)
                 return; /* nothing after it will be answered */
-        if (failed(region_append(&c->held, plain))) {
+        if (failed(region_append(&c->held, plain)) || (c->exchange != nullptr && !admit_bytes(c->exchange, 0))) {
                 if (c->exchange != nullptr)
                         exchange_abandon(c->exchange);
                 client_cut(c);

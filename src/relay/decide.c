@@ -148,6 +148,8 @@ static void on_work(void *ctx)
         exchange *x = ctx;
         bool      done;
         err       e = walk(x, &done);
+        if (!failed(e) && !admit_bytes(x, 0))
+                e = FAIL(OVERLOADED);
         if (!failed(e) && done)
                 e = finish(x);
         if (failed(e)) {

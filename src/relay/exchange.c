@@ -25,7 +25,7 @@ static void on_deadline(void *ctx)
                 x->close_after = true;
         if (!x->committed_head) {
                 reply_error(x, ERR_UPSTREAM_TIMEOUT, (view){});
-        } else if (x->streaming) {
+        } else if (x->streaming && x->piece.len == 0) {
                 stream_fail(x, ERR_UPSTREAM_TIMEOUT, (view){});
         } else {
                 /* In the middle of a whole answer nothing can be said any more. */
@@ -69,6 +69,8 @@ void exchange_end(exchange *x, ending why)
                 upstream_cancel(x->attempt, &facts);
                 x->attempt = nullptr;
                 account_attempt(x, FAULT_CUT, false, &facts);
+        } else if (x->unsettled) {
+                account_attempt(x, FAULT_CUT, false, &x->facts);
         }
         account_exchange(x, why);
         admit_release(x);
@@ -93,5 +95,12 @@ void exchange_end(exchange *x, ending why)
 void exchange_abandon(exchange *x)
 {
         count(x->relay, COUNTER_client_aborts, 1);
-        exchange_end(x, ENDING_CLIENT_ABORT);
+        if (!x->unsettled) {
+                exchange_end(x, ENDING_CLIENT_ABORT);
+                return;
+        }
+        /* The vendor has done its work: what it counted stands at the end of what answer.c is reading. */
+        net_timer_clear(x->relay->setup.loop, &x->deadline);
+        x->client->exchange = nullptr;
+        x->client = nullptr;
 }

@@ -69,7 +69,7 @@ typedef enum route_kind : uint8_t { ROUTE_NONE, ROUTE_CHAT, ROUTE_EMBEDDINGS, RO
 struct exchange {
         grave          grave;
         relay         *relay;
-        client        *client; /* null after the caller left */
+        client        *client; /* null: the caller left while the answer was unsettled */
         exchange_state state;
         arena          arena;
         arena          turn;   /* of one stream event, given back after it */
@@ -121,6 +121,7 @@ struct exchange {
 
         /* answering */
         bool           streaming;
+        bool           unsettled; /* the vendor's whole answer is here, its attempt not yet accounted */
         sse            sse;
         openai_stream  stream;
         openai_answer  whole;
@@ -143,13 +144,13 @@ void client_cut(client *c);
 exchange *exchange_new(client *c);
 /* The one ending: accounts, cancels, wipes, frees. The caller's connection is told by client_answered before. */
 void exchange_end(exchange *x, ending why);
-/* The caller has left. */
+/* The caller has left: ends it, at once or when the vendor's answer that is already here has been accounted. */
 void exchange_abandon(exchange *x);
 
 /* ---- admit.c ---- */
 /* Looks at the head: route, key, limits. Sets x->refused or admits. */
 void admit_head(exchange *x);
-/* Room for so many more bytes of body or whole answer? Counts them. */
+/* Room for so many more bytes of body or whole answer, and for what the exchange has come to hold besides? Counts it. */
 bool admit_bytes(exchange *x, uint64_t bytes);
 void admit_release(exchange *x);
 

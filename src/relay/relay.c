@@ -6,7 +6,7 @@
 #include "base/event.h"
 #include "relay/exchange.h"
 
-enum : uint64_t { HOUSEKEEPING_MS = 5000 };
+enum : uint64_t { HOUSEKEEPING_MS = 5000, SETTLING_MS = 10 };
 
 static void tickets_refresh(relay *r)
 {
@@ -46,12 +46,13 @@ static void on_housekeeping(void *ctx)
         uint64_t now = net_now_ms(r->setup.loop);
         if (r->clients != nullptr && now >= r->drain_until_ms)
                 cut_all(r);
-        if (r->clients == nullptr) {
+        if (r->clients == nullptr && (r->exchanges == 0 || now >= r->drain_until_ms)) {
                 account_wake(r);
                 r->setup.drained(r->setup.ctx);
                 return;
         }
-        net_timer_set(r->setup.loop, &r->housekeeping, r->drain_until_ms - now);
+        /* Without a caller an exchange only finishes reading what its vendor has counted. */
+        net_timer_set(r->setup.loop, &r->housekeeping, r->clients == nullptr ? SETTLING_MS : r->drain_until_ms - now);
 }
 
 static void *on_arrived(void *ctx, net_conn *conn, const net_user **user)

@@ -150,6 +150,9 @@ void reply_whole(exchange *x, uint16_t status, view body, ending why)
         net_write(x->client->conn, (view){e.bytes, e.len});
         count(x->relay, COUNTER_bytes_out, body.len);
         x->committed_head = x->committed = true;
+        /* A heartbeat of a stream that was tried before would stand in the middle of this body. */
+        if (x->hold.fire != nullptr)
+                net_timer_clear(x->relay->setup.loop, &x->hold);
         x->state = EXCHANGE_RELAY;
         x->piece = body;
         client_wait_for(x->client, WAIT_WRITE);

@@ -58,7 +58,10 @@ static void chunk_send(exchange *x)
         if (!x->committed_head)
                 head_send(x);
         net_write(x->client->conn, region_view(&x->out));
-        region_clear(&x->out);
+        if (x->out.mapped > LIMIT_STEP_BYTES)
+                region_end(&x->out);
+        else
+                region_clear(&x->out);
         hold_set(x);
         if (x->attempt != nullptr && net_unsent(x->client->conn) > LIMIT_QUEUE_HIGH_BYTES)
                 upstream_pause(x->attempt);
@@ -178,6 +181,15 @@ static void attempt_drop(exchange *x, fault_class fault)
         forward_failed(x, fault, (view){});
 }
 
+static void overloaded(exchange *x)
+{
+        attempt_facts facts;
+        upstream_cancel(x->attempt, &facts);
+        x->attempt = nullptr;
+        account_attempt(x, FAULT_CUT, false, &facts);
+        reply_error(x, ERR_OVERLOADED, (view){});
+}
+
 /* One event, its memory given back. True: the stream goes on. */
 static bool event_pass(exchange *x, fault_class *fault)
 {
@@ -202,8 +214,13 @@ void stream_data(exchange *x, view bytes)
                 }
                 bytes = view_slice(bytes, used, bytes.len);
         }
+        /* Held back for the sake of another target, but not without bound. */
+        if (x->out.len > LIMIT_QUEUE_HIGH_BYTES)
+                x->committed = true;
         if (x->committed)
                 chunk_send(x);
+        if (!admit_bytes(x, 0))
+                overloaded(x);
 }
 
 void stream_done(exchange *x, bool whole, fault_class fault, const attempt_facts *f)

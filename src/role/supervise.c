@@ -42,7 +42,11 @@ static void say_fault(const config_fault *f)
         emit_text(&e, ": ");
         emit_text(&e, f->text);
         emit_byte(&e, '\n');
-        [[maybe_unused]] ssize_t ignored = write(STDERR_FILENO, line, e.len);
+        /* As in base/event: nobody who has stopped reading the log may stop the box. */
+        struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
+        if (poll(&p, 1, 0) == 1 && (p.revents & POLLOUT) != 0) {
+                [[maybe_unused]] ssize_t ignored = write(STDERR_FILENO, line, e.len);
+        }
 }
 
 /* ---- deaths ---- */
@@ -82,6 +86,12 @@ static void relay_replace(supervisor *s, child *c)
                 c->in_use = false;
 }
 
+/* The box is still starting, as far as this role goes: whoever started it learns by its exit status what is wrong. */
+static bool first_start(const supervisor *s, const child *c)
+{
+        return c->role == ROLE_RELAY ? atomic_load(&s->board->generation) == 0 : (s->been_up >> c->role & 1) == 0;
+}
+
 static bool heard(supervisor *s, child *c);
 
 /* The bit of a role stands while one process of it serves: the relays of an old generation end long after the new. */
@@ -117,9 +127,8 @@ static void died(supervisor *s, child *c, int status)
                 if (s->starting >= 0 && c->generation == (uint32_t)s->starting)
                         generation_fail(s);
         }
-        bool first_start = s->last_generation <= 1 && !was_ready && atomic_load(&s->board->generation) == 0;
-        if (first_start && !s->stopping) {
-                /* Nothing has ever served: starting again would only repeat it. */
+        if (!was_ready && first_start(s, c) && !s->stopping) {
+                /* It has never been up: starting again would only repeat it. */
                 s->exit_status = s->exit_status != 0 ? s->exit_status : 1;
                 s->hard = s->stopping = true;
         }
@@ -170,6 +179,7 @@ static void answer_open(supervisor *s, const child *c, const wire_message *m)
 static void role_ready(supervisor *s, child *c)
 {
         c->ready = true;
+        s->been_up |= 1u << c->role;
         atomic_fetch_or(&s->board->roles_up, 1u << c->role);
         spawn_connect(s, c);
         if (c->role == ROLE_RELAY)
@@ -178,10 +188,13 @@ static void role_ready(supervisor *s, child *c)
 
 static void refused(supervisor *s, const child *c, const wire_message *m)
 {
-        say_fault(&m->fault);
+        /* Relay, resolver and admin read the same file: what is wrong with it is said once. */
+        if (memcmp(&s->said, &m->fault, sizeof s->said) != 0)
+                say_fault(&m->fault);
+        s->said = m->fault;
         if (c->role == ROLE_RELAY && s->starting >= 0 && c->generation == (uint32_t)s->starting)
                 s->fault = m->fault;
-        if (s->exit_status == 0 && atomic_load(&s->board->generation) == 0)
+        if (s->exit_status == 0 && first_start(s, c))
                 s->exit_status = c->role == ROLE_KEEPER ? 1 : 2;
 }
 
@@ -200,6 +213,9 @@ static void reload(supervisor *s)
 
 static void message(supervisor *s, child *c, const wire_message *m)
 {
+        /* Whoever serves reads what strangers wrote: it gets no more files, and no word of its own into the log. */
+        if (c->ready && (m->type == WIRE_OPEN || m->type == WIRE_READY || m->type == WIRE_REFUSED))
+                return;
         switch ((wire_type)m->type) {
         case WIRE_OPEN:
                 answer_open(s, c, m);
@@ -307,6 +323,7 @@ static void stop_step(supervisor *s)
                 spawn_tell(keeper, WIRE_STOP, 0, 0);
                 s->phase = PHASE_EXPORT;
                 s->stop_at_ms = clock_ms() + STOP_EXPORT_MS;
+                late = false; /* the relays were; the keeper has its own time */
         }
         if (s->phase == PHASE_EXPORT) {
                 child *keeper = spawn_find(s, ROLE_KEEPER);

@@ -77,6 +77,7 @@ typedef struct supervisor {
         child       children[CHILDREN];
         generation  generations[GENERATIONS];
         uint32_t    last_generation;
+        uint32_t    been_up; /* bit per role_id: has been ready since the start of the box */
         int         signals;
         /* reload in progress: who asked; index of the generation that starts, -1: none */
         int         starting;
@@ -84,7 +85,8 @@ typedef struct supervisor {
         bool        reload_again; /* asked while one was starting, which may have read older files: once more */
         uint8_t     admin_digest[32]; /* of the files the admin role reads, in the generation that serves */
         uint64_t    renew_admin_at_ms; /* 0: not due */
-        config_fault fault;
+        config_fault fault; /* of the generation that starts */
+        config_fault said;  /* the last one an operator was told */
         /* ending */
         bool        stopping, hard;
         uint64_t    stop_began_ms;

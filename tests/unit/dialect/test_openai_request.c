@@ -85,8 +85,15 @@ static const struct {
                    "{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/png;base64,xx\",\"detail\":\"low\"}},"
                    "{\"type\":\"image_url\",\"image_url\":{\"url\":\"https://a/b\"}},"
                    "{\"type\":\"input_audio\",\"input_audio\":{\"data\":\"AAA\",\"format\":\"wav\"}},"
-                   "{\"type\":\"file\",\"file\":{\"file_id\":\"f\",\"file_data\":\"data:x\",\"filename\":\"n\"}}]}]}"),
+                   "{\"type\":\"file\",\"file\":{\"file_id\":\"f\",\"file_data\":\"data:;base64,eA==\",\"filename\":\"n\"}}]}]}"),
          VIEW_INIT("a|low|https://a/b|n|<user>"), OPENAI_CHAT},
+        {"text in places of files and of words",
+         VIEW_INIT("{" M "\"messages\":[{\"role\":\"r b\",\"tool_call_id\":\"a@b\",\"content\":[{\"type\":\"t x\"},"
+                   "{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:text/plain,a\"}},"
+                   "{\"type\":\"file\",\"file\":{\"file_data\":\"data:;base64,a b\"}},"
+                   "{\"type\":\"file\",\"file\":{\"file_data\":\"data:a b;base64,aaaa\"}},"
+                   "{\"type\":\"input_audio\",\"input_audio\":{\"data\":\"a b\"}}]}]}"),
+         VIEW_INIT("r b|a@b|t x|data:text/plain,a|data:;base64,a b|data:a b;base64,aaaa|a b|<other>"), OPENAI_CHAT},
         {"tool calls: arguments, not names and ids",
          VIEW_INIT("{" M "\"messages\":[{\"role\":\"assistant\",\"tool_calls\":[{\"id\":\"i\",\"type\":\"function\","
                          "\"function\":{\"name\":\"n\","

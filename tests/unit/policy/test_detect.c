@@ -13,8 +13,8 @@ static bool row_holds(const config_node *row, config_fault *fault)
         const config_node *found;
         char               want[1024] = "";
         size_t             len = 0;
-        if (failed(config_text(nullptr, row, "entity", &entity, fault))
-            || failed(config_text(nullptr, row, "text", &text, fault))
+        if (failed(config_text(row, "entity", &entity, fault))
+            || failed(config_text(row, "text", &text, fault))
             || failed(config_member(row, "found", CONFIG_ARRAY, &found, fault)))
                 return false;
         for (const config_node *n = config_first(found); n != nullptr; n = config_next(n)) {
