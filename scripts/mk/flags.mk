@@ -17,8 +17,12 @@ BASE_CFLAGS := $(COMMON) -O2 $(WARN)
 STATIC := -static-pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,-z,separate-code -Wl,--gc-sections
 # The allocator's doors, so that whatever frees leaves nothing behind: src/base/wiping_free.c.
 WIPING := -Wl,--wrap=free -Wl,--wrap=realloc
-LDFLAGS_PRODUCT := $(STATIC) $(WIPING)
-LIBS := -L/usr/local/lib -Lbuild/native -lmbedtls -lmbedx509 -lmbedcrypto -lsodium -luv -lllhttp -lcjson -lcares -lseccomp -lm
+# libsodium's arithmetic under the TLS library, in every configuration alike: src/net/tls_fast.c.
+FAST := -Wl,--wrap=mbedtls_ecp_mul -Wl,--wrap=mbedtls_ecp_mul_restartable \
+        -Wl,--wrap=mbedtls_gcm_crypt_and_tag -Wl,--wrap=mbedtls_gcm_auth_decrypt
+LDFLAGS_PRODUCT := $(STATIC) $(WIPING) $(FAST)
+# Named as archives: inside a shared library nothing could be wrapped.
+LIBS := -L/usr/local/lib -Lbuild/native -l:libmbedtls.a -l:libmbedx509.a -l:libmbedcrypto.a -l:libsodium.a -luv -lllhttp -lcjson -lcares -lseccomp -lm
 
 # One line per configuration. Only `release` is the product.
 #   release  hardened, sandboxed, wiping
@@ -31,9 +35,9 @@ CFLAGS_nowipe  := $(CFLAGS_release) -DLETHE_NO_WIPE
 CFLAGS_san     := $(COMMON) -O1 $(WARN) -fPIE $(SANITIZE) -DLETHE_NO_SANDBOX
 CFLAGS_fuzz    := $(COMMON) -O1 -Wno-c23-extensions -fPIE $(SANITIZE) -fsanitize=fuzzer-no-link -DLETHE_NO_SANDBOX
 LDFLAGS_release := $(LDFLAGS_PRODUCT)
-LDFLAGS_nowipe  := $(STATIC)
-LDFLAGS_san     := -pie $(SANITIZE)
-LDFLAGS_fuzz    := -pie $(SANITIZE) -fsanitize=fuzzer
+LDFLAGS_nowipe  := $(STATIC) $(FAST)
+LDFLAGS_san     := -pie $(SANITIZE) $(FAST)
+LDFLAGS_fuzz    := -pie $(SANITIZE) -fsanitize=fuzzer $(FAST)
 CC_release := $(CC)
 CC_nowipe  := $(CC)
 CC_san     := $(CC)
