@@ -11,6 +11,7 @@ enum : size_t {
         PAGE = 4096,
         FIRST_CHUNK = 16 * 1024,
         HOME_BYTES = 8 * 1024,
+        FETCHED_AT_ONCE = 32 * 1024,
         LARGEST_GROWTH = 1024 * 1024,
 };
 
@@ -36,7 +37,7 @@ void wipe(void *bytes, size_t len)
 /* Few pages are all used at once: one call fetches them cheaper than a fault each. */
 static void *map_pages(size_t bytes)
 {
-        int   flags = MAP_PRIVATE | MAP_ANONYMOUS | (bytes <= FIRST_CHUNK ? MAP_POPULATE : 0);
+        int   flags = MAP_PRIVATE | MAP_ANONYMOUS | (bytes <= FETCHED_AT_ONCE ? MAP_POPULATE : 0);
         void *p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
         return p == MAP_FAILED ? nullptr : p;
 }

@@ -3,6 +3,8 @@
 
 #include "relay/upstream_int.h"
 
+enum : size_t { LINK_BYTES = 8 * 1024 };
+
 static void idle_data(void *ctx, view plain)
 {
         /* A vendor that speaks unasked has lost count of its answers: whatever comes next could be anybody's. */
@@ -42,6 +44,10 @@ link *link_new(upstreams *u, uint16_t upstream)
         l->idle = (net_timer){.fire = on_idle_over, .ctx = l};
         l->born_ms = net_now_ms(u->setup.loop);
         arena_init(&l->memory, LIMIT_RESPONSE_HEAD_BYTES * 4);
+        /* One page or two hold a vendor's head; they stay with the connection, wiped after each answer. */
+        l->memory.first = LINK_BYTES;
+        (void)arena_alloc(&l->memory, 1);
+        l->empty = arena_here(&l->memory);
         return l;
 }
 
@@ -83,7 +89,7 @@ void pool_give(link *l)
         uint64_t   age = net_now_ms(u->setup.loop) - l->born_ms;
         assert(l->conn != nullptr);
         l->attempt = nullptr;
-        arena_end(&l->memory);
+        arena_back(&l->memory, l->empty);
         if (age >= LIMIT_POOL_AGE_MS || u->warm_count >= LIMIT_POOL_IDLE) {
                 link_close(l);
                 return;

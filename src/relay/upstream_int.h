@@ -20,6 +20,7 @@ typedef struct link {
         http1         parser;
         http1_setup   setup;
         arena         memory; /* the answer's head */
+        arena_mark    empty;
         bool          feeding; /* the parser is running: its memory stays until it returns */
 } link;
 
