@@ -15,8 +15,8 @@ typedef enum event_id : uint16_t {
 /* Names the process in its lines. `role` is a static word. Lines go to descriptor `fd` (2 unless told). */
 void event_setup(const char *role, int fd);
 
-/* One line: `<role> <LEVEL> <name> <first>=<n> <second>=<n> <sentence>`. Never blocks, never fails: what a full pipe has
- * no room for is lost, and of one kind more than 20 in a second are only counted. */
+/* One line: `<role> <LEVEL> <name> <first>=<n> <second>=<n> <sentence>`. Never blocks, never fails: what a full pipe
+ * has no room for is lost, and of one kind more than 20 in a second are only counted. */
 void event(event_id id, int64_t first, int64_t second);
 
 #endif

@@ -17,7 +17,13 @@ typedef enum openai_text : uint8_t {
         OPENAI_MESSAGE_END, /* the end of a message: its role is known now */
 } openai_text;
 
-typedef enum openai_role : uint8_t { OPENAI_OTHER, OPENAI_SYSTEM, OPENAI_USER, OPENAI_ASSISTANT, OPENAI_TOOL } openai_role;
+typedef enum openai_role : uint8_t {
+        OPENAI_OTHER,
+        OPENAI_SYSTEM,
+        OPENAI_USER,
+        OPENAI_ASSISTANT,
+        OPENAI_TOOL
+} openai_role;
 
 typedef struct openai_request {
         openai_endpoint endpoint;

@@ -1,4 +1,5 @@
-/* ipc/resolve: what a relay asks the resolver role, and what it hears: one struct a message over a SOCK_SEQPACKET pair. */
+/* ipc/resolve: what a relay asks the resolver role, and what it hears: one struct a message over a SOCK_SEQPACKET pair.
+ */
 #ifndef IPC_RESOLVE_H
 #define IPC_RESOLVE_H
 

@@ -16,7 +16,14 @@
 constexpr int WIRE_CONTROL_FD = 3;
 constexpr int EXIT_REFUSED = 3; /* of a role whose start was refused: starting it again would not help */
 
-typedef enum role_id : uint8_t { ROLE_KEEPER, ROLE_RESOLVER, ROLE_ADMIN, ROLE_RELAY, ROLE_SUPERVISOR, ROLE_COUNT } role_id;
+typedef enum role_id : uint8_t {
+        ROLE_KEEPER,
+        ROLE_RESOLVER,
+        ROLE_ADMIN,
+        ROLE_RELAY,
+        ROLE_SUPERVISOR,
+        ROLE_COUNT
+} role_id;
 
 typedef enum wire_type : uint16_t {
         /* role to supervisor */
@@ -27,14 +34,15 @@ typedef enum wire_type : uint16_t {
         WIRE_RELOAD,    /* admin: start a new generation; answered by WIRE_RELOADED */
         WIRE_RING_DONE, /* keeper: ring `slot` of a dead relay is read to its end and retired */
         /* supervisor to role */
-        WIRE_FILE = 32, /* answer to WIRE_OPEN: descriptor, or none and `number` = errno */
-        WIRE_GRANT,     /* descriptor; what = grant_id; slot and number as the grant says */
-        WIRE_START,     /* all grants are there: open files, close the sandbox, say READY */
-        WIRE_DRAIN,     /* relay: stop accepting, end with the last exchange; number = drain_ms or 0 for the setting */
-        WIRE_STOP,      /* end cleanly: the keeper writes the final export first */
-        WIRE_RELOADED,  /* admin: number = 1 done, 0 refused with fault */
-        WIRE_RING_DEAD, /* keeper: the relay of ring `slot` has died */
-        WIRE_GENERATION, /* keeper: generation `number` is coming: descriptor = lethe.json (what 0), policy.json (what 1) */
+        WIRE_FILE = 32,  /* answer to WIRE_OPEN: descriptor, or none and `number` = errno */
+        WIRE_GRANT,      /* descriptor; what = grant_id; slot and number as the grant says */
+        WIRE_START,      /* all grants are there: open files, close the sandbox, say READY */
+        WIRE_DRAIN,      /* relay: stop accepting, end with the last exchange; number = drain_ms or 0 for the setting */
+        WIRE_STOP,       /* end cleanly: the keeper writes the final export first */
+        WIRE_RELOADED,   /* admin: number = 1 done, 0 refused with fault */
+        WIRE_RING_DEAD,  /* keeper: the relay of ring `slot` has died */
+        WIRE_GENERATION, /* keeper: generation `number` is coming: descriptor = lethe.json (what 0), policy.json (what
+                            1) */
 } wire_type;
 
 typedef enum grant_id : uint16_t {

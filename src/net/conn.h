@@ -56,7 +56,8 @@ bool net_resumed(const net_conn *c);
 typedef struct net_listener net_listener;
 
 typedef struct net_accept {
-        /* A connection has arrived (before its handshake). Returns the owner's context, and fills *user. Null: refuse. */
+        /* A connection has arrived (before its handshake). Returns the owner's context, and fills *user. Null: refuse.
+         */
         void *(*arrived)(void *ctx, net_conn *c, const net_user **user);
         /* A handshake failed or timed out; for counting. */
         void (*failed)(void *ctx);

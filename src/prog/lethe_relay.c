@@ -99,7 +99,8 @@ static err grants(process *p)
                         TRY(granted(p, &m, fd));
         }
         const relay_setup *s = &p->setup;
-        bool whole = s->board != nullptr && s->lease != nullptr && s->ring != nullptr && s->listen_fd > 0 && s->ring_wake > 0;
+        bool whole = s->board != nullptr && s->lease != nullptr && s->ring != nullptr && s->listen_fd > 0
+                     && s->ring_wake > 0;
         return whole ? OK : FAIL(BAD_FILE);
 }
 
@@ -202,7 +203,8 @@ static err load(process *p)
                 TRY(load_client(p, i));
         if (clock_wall_s() < LETHE_COMMIT_TIME) {
                 event(EVENT_CLOCK_INSANE, (int64_t)clock_wall_s(), LETHE_COMMIT_TIME);
-                say(p, "CLOCK", "the system clock", "is before this program was made; certificates cannot be judged. Set it.");
+                say(p, "CLOCK", "the system clock",
+                    "is before this program was made; certificates cannot be judged. Set it.");
                 return FAIL(SYSTEM);
         }
         return OK;

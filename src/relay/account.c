@@ -52,7 +52,8 @@ void account_wake(void *ctx)
         [[maybe_unused]] ssize_t ignored = write(r->setup.ring_wake, &one, sizeof one);
 }
 
-/* What the vendor will have counted, when it did not say: four bytes of a prompt make a token, and so does one event. */
+/* What the vendor will have counted, when it did not say: four bytes of a prompt make a token, and so does one event.
+ */
 static tokens estimate(const exchange *x)
 {
         enum : uint64_t { BYTES_PER_TOKEN = 4 };
@@ -78,7 +79,8 @@ void account_attempt(exchange *x, fault_class fault, bool whole, const attempt_f
                 r.basis = USAGE_REPORTED;
                 r.suspect = u->suspect;
                 if (u->suspect)
-                        event(EVENT_USAGE_SUSPECT, x->relay->setup.catalog->models[x->model].targets[x->target].upstream, 0);
+                        event(EVENT_USAGE_SUSPECT,
+                              x->relay->setup.catalog->models[x->model].targets[x->target].upstream, 0);
         } else if (charged) {
                 t = estimate(x);
                 r.basis = USAGE_ESTIMATED;

@@ -6,7 +6,8 @@
 #include "relay/exchange.h"
 #include "vault/client_key.h"
 
-/* Records one exchange may owe the keeper: one for each attempt, which a stale warm connection may double, and its own. */
+/* Records one exchange may owe the keeper: one for each attempt, which a stale warm connection may double, and its own.
+ */
 enum : uint32_t { RECORDS = 2 * LIMIT_ATTEMPTS + 1 };
 
 static const struct {

@@ -124,6 +124,7 @@ static void client_end(client *c)
         c->conn = nullptr;
         gauge(r, COUNTER_connections_now, --r->client_count);
         graveyard_bury(&r->graves, &c->grave);
+        relay_left(r);
         if (r->draining && r->clients == nullptr)
                 net_timer_set(r->setup.loop, &r->housekeeping, 0);
 }

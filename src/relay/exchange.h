@@ -41,6 +41,7 @@ struct relay {
         uint64_t      overload_said_ms;
         size_t        client_count;
         bool          draining;
+        uint32_t      left;        /* connections ended since memory was last given back to the system */
 };
 
 typedef enum client_wait : uint8_t { WAIT_NOTHING, WAIT_IDLE, WAIT_HEAD, WAIT_BODY, WAIT_WRITE } client_wait;
@@ -62,7 +63,14 @@ struct client {
         bool        opened;
 };
 
-typedef enum exchange_state : uint8_t { EXCHANGE_HEAD, EXCHANGE_BODY, EXCHANGE_DECIDE, EXCHANGE_SEND, EXCHANGE_RELAY, EXCHANGE_ENDED } exchange_state;
+typedef enum exchange_state : uint8_t {
+        EXCHANGE_HEAD,
+        EXCHANGE_BODY,
+        EXCHANGE_DECIDE,
+        EXCHANGE_SEND,
+        EXCHANGE_RELAY,
+        EXCHANGE_ENDED
+} exchange_state;
 
 typedef enum route_kind : uint8_t { ROUTE_NONE, ROUTE_CHAT, ROUTE_EMBEDDINGS, ROUTE_MODELS, ROUTE_MODEL } route_kind;
 
@@ -140,6 +148,10 @@ void client_wait_for(client *c, client_wait wait);
 /* Cuts the connection. */
 void client_cut(client *c);
 
+/* ---- relay.c ---- */
+/* A connection has ended. */
+void relay_left(relay *r);
+
 /* ---- exchange.c ---- */
 exchange *exchange_new(client *c);
 /* The one ending: accounts, cancels, wipes, frees. The caller's connection is told by client_answered before. */
@@ -150,7 +162,8 @@ void exchange_abandon(exchange *x);
 /* ---- admit.c ---- */
 /* Looks at the head: route, key, limits. Sets x->refused or admits. */
 void admit_head(exchange *x);
-/* Room for so many more bytes of body or whole answer, and for what the exchange has come to hold besides? Counts it. */
+/* Room for so many more bytes of body or whole answer, and for what the exchange has come to hold besides? Counts it.
+ */
 bool admit_bytes(exchange *x, uint64_t bytes);
 void admit_release(exchange *x);
 

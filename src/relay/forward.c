@@ -94,7 +94,9 @@ void forward_failed(exchange *x, fault_class fault, view vendor_body)
                 start(x, next);
                 return;
         }
-        x->ending = fault == FAULT_TIMEOUT ? ENDING_TIMEOUT : fault == FAULT_CUT ? ENDING_UPSTREAM_CUT : ENDING_UPSTREAM_ERROR;
+        x->ending = fault == FAULT_TIMEOUT ? ENDING_TIMEOUT
+                    : fault == FAULT_CUT   ? ENDING_UPSTREAM_CUT
+                                           : ENDING_UPSTREAM_ERROR;
         if (x->committed_head)
                 stream_fail(x, x->committed ? ERR_UPSTREAM_CUT : row->answer, (view){});
         else if (row->callers && vendor_body.len > 0)

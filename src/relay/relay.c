@@ -1,6 +1,7 @@
 #include "relay/relay.h"
 
 #include <assert.h>
+#include <malloc.h>
 #include <stdlib.h>
 
 #include "base/event.h"
@@ -35,11 +36,29 @@ static void cut_all(relay *r)
         }
 }
 
+/* What connections leave in the allocator is wiped but stays with the process, because younger blocks stand above it:
+ * the largest hour would decide what it holds for ever after. */
+static void memory_return(relay *r)
+{
+        r->left = 0;
+        malloc_trim(0);
+}
+
+void relay_left(relay *r)
+{
+        /* So often that no single time takes long: some ten megabytes. */
+        enum : uint32_t { LEFT_MOST = 256 };
+        if (++r->left >= LEFT_MOST)
+                memory_return(r);
+}
+
 static void on_housekeeping(void *ctx)
 {
         relay *r = ctx;
         if (!r->draining) {
                 tickets_refresh(r);
+                if (r->left > 0)
+                        memory_return(r);
                 net_timer_set(r->setup.loop, &r->housekeeping, HOUSEKEEPING_MS);
                 return;
         }

@@ -21,7 +21,10 @@ upstreams *upstreams_new(const upstreams_setup *s)
         return u;
 }
 
-static const catalog_upstream *row_of(const attempt *a) { return &a->side->setup.catalog->upstreams[a->order.upstream]; }
+static const catalog_upstream *row_of(const attempt *a)
+{
+        return &a->side->setup.catalog->upstreams[a->order.upstream];
+}
 
 static void count(attempt *a, counter_id c)
 {

@@ -31,7 +31,13 @@ struct upstreams {
         size_t          warm_count;
 };
 
-typedef enum attempt_phase : uint8_t { PHASE_RESOLVE, PHASE_CONNECT, PHASE_SEND, PHASE_WAIT, PHASE_ANSWER } attempt_phase;
+typedef enum attempt_phase : uint8_t {
+        PHASE_RESOLVE,
+        PHASE_CONNECT,
+        PHASE_SEND,
+        PHASE_WAIT,
+        PHASE_ANSWER
+} attempt_phase;
 
 struct attempt {
         grave         grave;

@@ -1,4 +1,5 @@
-/* role/sandbox: what a role gives up before it reads its first hostile byte. The tables are in sandbox.c, one per role. */
+/* role/sandbox: what a role gives up before it reads its first hostile byte. The tables are in sandbox.c, one per role.
+ */
 #ifndef ROLE_SANDBOX_H
 #define ROLE_SANDBOX_H
 

@@ -26,7 +26,12 @@ typedef struct snapshots {
         size_t   count;
 } snapshots;
 
-typedef enum generation_state : uint8_t { GENERATION_NONE, GENERATION_STARTING, GENERATION_SERVING, GENERATION_DRAINING } generation_state;
+typedef enum generation_state : uint8_t {
+        GENERATION_NONE,
+        GENERATION_STARTING,
+        GENERATION_SERVING,
+        GENERATION_DRAINING
+} generation_state;
 
 typedef struct generation {
         generation_state state;

@@ -25,7 +25,7 @@ from sides import CPUS, HERE, ROOT, Direct, Lethe, Proxy, memory_kib, spelled
 
 SHORT, FULL = bool(os.environ.get("LETHE_BENCH_SHORT")), bool(os.environ.get("LETHE_BENCH_FULL"))
 ONLY = set(filter(None, os.environ.get("LETHE_BENCH_ONLY", "").split(",")))
-ROUNDS = 1 if SHORT else 7 if FULL else 5
+ROUNDS = 1 if SHORT else 7 if FULL else 3
 
 
 def machine():

@@ -64,7 +64,8 @@ int main(void)
         for (const char *l = heard(ends[0]); *l != '\0'; l = heard(ends[0]))
                 for (; *l != '\0'; l++)
                         lines += *l == '\n';
-        tap_ok(lines >= 20 && lines <= 41, SUBJECT, "one kind of line is said so often in a second, and counted from then on");
+        tap_ok(lines >= 20 && lines <= 41, SUBJECT,
+               "one kind of line is said so often in a second, and counted from then on");
         test_full_pipe();
         event_setup("relay", -1);
         event(EVENT_OVERLOADED, 1, 2);

@@ -129,14 +129,16 @@ static void typed(void)
         bool yes = false, no = true;
         view text;
         bool good = !failed(config_u64(root, "n", (config_range){5, 5}, &n, &f)) && n == 5
-                    && !failed(config_u64(root, "big", (config_range){0, UINT64_MAX}, &n, &f)) && n == (uint64_t)1 << 53;
+                    && !failed(config_u64(root, "big", (config_range){0, UINT64_MAX}, &n, &f))
+                    && n == (uint64_t)1 << 53;
         tap_ok(good, SUBJECT, "whole numbers up to 2^53 are read");
         good = failed(config_u64(root, "n", (config_range){6, 9}, &n, &f)) && fault_is(&f, "OUT_OF_RANGE", "/n", 2, 23)
                && strcmp(f.text, "must be a whole number from 6 to 9") == 0
                && failed(config_u64(root, "n", (config_range){0, 4}, &n, &f));
         tap_ok(good, SUBJECT, "a number outside its range names the range");
         good = failed(config_u64(root, "bigger", (config_range){0, UINT64_MAX}, &n, &f))
-               && fault_is(&f, "OUT_OF_RANGE", "/bigger", 3, 38) && failed(config_u64(root, "neg", (config_range){0, 9}, &n, &f))
+               && fault_is(&f, "OUT_OF_RANGE", "/bigger", 3, 38)
+               && failed(config_u64(root, "neg", (config_range){0, 9}, &n, &f))
                && failed(config_u64(root, "frac", (config_range){0, 9}, &n, &f))
                && failed(config_u64(root, "exp", (config_range){0, 999}, &n, &f));
         tap_ok(good, SUBJECT, "a sign, fraction or exponent is not read, nor what other readers would round");

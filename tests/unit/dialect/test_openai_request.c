@@ -85,7 +85,8 @@ static const struct {
                    "{\"type\":\"image_url\",\"image_url\":{\"url\":\"data:image/png;base64,xx\",\"detail\":\"low\"}},"
                    "{\"type\":\"image_url\",\"image_url\":{\"url\":\"https://a/b\"}},"
                    "{\"type\":\"input_audio\",\"input_audio\":{\"data\":\"AAA\",\"format\":\"wav\"}},"
-                   "{\"type\":\"file\",\"file\":{\"file_id\":\"f\",\"file_data\":\"data:;base64,eA==\",\"filename\":\"n\"}}]}]}"),
+                   "{\"type\":\"file\",\"file\":{\"file_id\":\"f\",\"file_data\":\"data:;base64,eA==\",\"filename\":"
+                   "\"n\"}}]}]}"),
          VIEW_INIT("a|low|https://a/b|n|<user>"), OPENAI_CHAT},
         {"text in places of files and of words",
          VIEW_INIT("{" M "\"messages\":[{\"role\":\"r b\",\"tool_call_id\":\"a@b\",\"content\":[{\"type\":\"t x\"},"
@@ -96,7 +97,7 @@ static const struct {
          VIEW_INIT("r b|a@b|t x|data:text/plain,a|data:;base64,a b|data:a b;base64,aaaa|a b|<other>"), OPENAI_CHAT},
         {"tool calls: arguments, not names and ids",
          VIEW_INIT("{" M "\"messages\":[{\"role\":\"assistant\",\"tool_calls\":[{\"id\":\"i\",\"type\":\"function\","
-                         "\"function\":{\"name\":\"n\","
+                   "\"function\":{\"name\":\"n\","
                    "\"arguments\":\"{}\"}}],\"function_call\":{\"name\":\"n\",\"arguments\":\"x\"}},{\"role\":\"tool\","
                    "\"tool_call_id\":\"i\",\"content\":\"c\"}]}"),
          VIEW_INIT("{}|x|<assistant>c|<tool>"), OPENAI_CHAT},
@@ -118,7 +119,7 @@ static const struct {
          VIEW_INIT("key jane@x.de^a^key k2^"), OPENAI_CHAT},
         {"the same names in other places",
          VIEW_INIT("{" M "\"messages\":[{\"model\":\"a\",\"content\":{\"role\":\"b\",\"type\":\"c\"},\"x\":{\"role\":"
-                         "\"d\"}}],\"role\":\"e\"}"),
+                   "\"d\"}}],\"role\":\"e\"}"),
          VIEW_INIT("a|b|c|d|<other>e^"), OPENAI_CHAT},
         {"nested messages are no messages",
          VIEW_INIT("{" M "\"messages\":[{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]}]}"),

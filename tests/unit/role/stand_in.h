@@ -124,7 +124,8 @@ static inline void stand_in_send(wire_type type, uint32_t slot)
 {
         wire_message m = {.type = type, .slot = slot};
         if (type == WIRE_REFUSED)
-                m.fault = (config_fault){.code = "STAND_IN", .text = "the stand-in was told to refuse", .line = 7, .column = 9};
+                m.fault = (config_fault){.code = "STAND_IN", .text = "the stand-in was told to refuse", .line = 7,
+                        .column = 9};
         (void)!failed(wire_send(WIRE_CONTROL_FD, &m, -1));
 }
 
@@ -191,7 +192,8 @@ static inline bool stand_in_hears(role_id role, char *letter)
         sigemptyset(&set);
         sigaddset(&set, SIGRTMIN);
         sigprocmask(SIG_BLOCK, &set, nullptr);
-        struct pollfd fds[] = {{.fd = signalfd(-1, &set, 0), .events = POLLIN}, {.fd = WIRE_CONTROL_FD, .events = POLLIN}};
+        struct pollfd fds[] = {{.fd = signalfd(-1, &set, 0), .events = POLLIN}, {.fd = WIRE_CONTROL_FD,
+                .events = POLLIN}};
         char          letter = 'w';
         for (;;) {
                 if (poll(fds, 2, -1) < 0)
@@ -317,7 +319,8 @@ static inline bool stage_listen(stage *t, int ms)
         struct pollfd one = {.fd = t->told, .events = POLLIN};
         if (poll(&one, 1, ms) <= 0)
                 return false;
-        must(t->heard_count < HEARD_MOST && recv(t->told, &t->heard[t->heard_count], sizeof(said), 0) == sizeof(said), "hear");
+        must(t->heard_count < HEARD_MOST && recv(t->told, &t->heard[t->heard_count], sizeof(said), 0) == sizeof(said),
+                "hear");
         t->heard_count++;
         return true;
 }

@@ -101,7 +101,8 @@ static uint32_t the_first_serves_when_all_are_ready(void)
         tap_ok(t.s->generations[0].state == GENERATION_STARTING && atomic_load(&t.s->board->generation) == 0, SUBJECT,
                "while one relay is not ready it does not serve");
         ready(b);
-        tap_ok(t.s->generations[0].state == GENERATION_SERVING && t.s->starting == -1, SUBJECT, "when all are, it does");
+        tap_ok(t.s->generations[0].state == GENERATION_SERVING && t.s->starting == -1, SUBJECT,
+                "when all are, it does");
         tap_ok(atomic_load(&t.s->board->generation) == 1 && stage_logged(&t, "GENERATION_UP generation=1"), SUBJECT,
                "the board and the log say so");
         return 0;
@@ -132,7 +133,8 @@ static uint32_t the_next_retires_it(uint32_t old, child *admin)
 static void it_goes_when_all_of_it_has_gone(uint32_t old)
 {
         bury_all(old);
-        tap_ok(t.s->generations[old].state == GENERATION_DRAINING, SUBJECT, "a drained one stays while a ring of it is unread");
+        tap_ok(t.s->generations[old].state == GENERATION_DRAINING, SUBJECT,
+                "a drained one stays while a ring of it is unread");
         rings_read();
         tap_ok(t.s->generations[old].state == GENERATION_NONE && t.s->generations[old].files.count == 0
                        && stage_logged(&t, "GENERATION_GONE generation=1"),
@@ -153,7 +155,8 @@ static void one_that_fails_changes_nothing(uint32_t serving, const child *admin)
         stage_buried(&t, b);
         generation_fail(t.s);
         int status = stage_buried(&t, a);
-        tap_ok(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, SUBJECT, "when one relay refuses, its sisters are ended");
+        tap_ok(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, SUBJECT,
+                "when one relay refuses, its sisters are ended");
         tap_ok(t.s->generations[serving].state == GENERATION_SERVING && atomic_load(&t.s->board->generation) == 2
                        && !stage_heard_by_now(&t, relay_of(serving, 0)->pid, WIRE_DRAIN) && t.s->starting == -1,
                SUBJECT, "the one that serves goes on");
@@ -175,7 +178,8 @@ static void a_death_without_words_is_told(const child *admin)
         uint32_t at = (uint32_t)t.s->starting;
         generation_fail(t.s);
         const wire_message *m = answer(admin, 2);
-        tap_ok(m != nullptr && m->number == 0 && strcmp(m->fault.code, "DIED") == 0 && m->fault.text[0] != '\0', "reload",
+        tap_ok(m != nullptr && m->number == 0 && strcmp(m->fault.code, "DIED") == 0 && m->fault.text[0] != '\0',
+                "reload",
                "is told of a relay that died without a word");
         bury_all(at);
         rings_read();
@@ -210,14 +214,16 @@ static void a_process_that_cannot_be_made(uint32_t serving, const child *admin)
         tap_ok(all && t.s->generations[serving].state == GENERATION_SERVING, SUBJECT,
                "when no process can be made, the one that serves goes on");
         const wire_message *m = answer(admin, 5);
-        tap_ok(m != nullptr && m->number == 0 && strcmp(m->fault.code, "SYSTEM") == 0, "reload", "says that it was the system");
+        tap_ok(m != nullptr && m->number == 0 && strcmp(m->fault.code, "SYSTEM") == 0, "reload",
+                "says that it was the system");
         rings_read();
         size_t rows = 0, states = 0;
         for (size_t i = 0; i < CHILDREN; i++)
                 rows += t.s->children[i].in_use && t.s->children[i].role == ROLE_RELAY;
         for (size_t i = 0; i < GENERATIONS; i++)
                 states += t.s->generations[i].state != GENERATION_NONE;
-        tap_ok(rows == 2 && states == 1 && rings_free() == LIMIT_COLUMNS - 2, SUBJECT, "and nothing of the try is left");
+        tap_ok(rows == 2 && states == 1 && rings_free() == LIMIT_COLUMNS - 2, SUBJECT,
+                "and nothing of the try is left");
 }
 
 static void too_many(uint32_t serving, const child *admin)
@@ -229,7 +235,8 @@ static void too_many(uint32_t serving, const child *admin)
         t.s->reload_asked = true;
         tap_ok(generation_begin(t.s).code == ERR_NO_ROOM && t.s->starting == -1, SUBJECT, "too many are refused");
         const wire_message *m = answer(admin, 6);
-        tap_ok(m != nullptr && m->number == 0 && strcmp(m->fault.code, "DRAINING") == 0 && m->fault.text[0] != '\0', "reload",
+        tap_ok(m != nullptr && m->number == 0 && strcmp(m->fault.code, "DRAINING") == 0 && m->fault.text[0] != '\0',
+                "reload",
                "says that others are still draining");
         for (size_t i = 0; i < GENERATIONS; i++)
                 if (t.s->generations[i].state == GENERATION_STARTING)

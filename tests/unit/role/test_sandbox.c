@@ -286,7 +286,8 @@ static void closed_standard_descriptor(void)
         }
         int status = 0;
         waitpid(child, &status, 0);
-        tap_ok(status == 0, "sandbox_enter", "refuses to start without a standard error: a socket would take its number");
+        tap_ok(status == 0, "sandbox_enter",
+               "refuses to start without a standard error: a socket would take its number");
 }
 
 static void failed_assertion_aborts(void)

@@ -49,7 +49,8 @@ static bool is_secret(int fd) { return fcntl(fd, F_GET_SEALS) < 0; }
 static void secrets(void)
 {
         const int fds[] = {t.s->lease_fd, t.s->vault_key_fd};
-        tap_ok(has_size(fds[0], sizeof(lease)) && has_size(fds[1], 4096), SUBJECT, "lease and vault key have their room");
+        tap_ok(has_size(fds[0], sizeof(lease)) && has_size(fds[1], 4096), SUBJECT,
+                "lease and vault key have their room");
         bool told = stage_logged(&t, "NO_SECRET_MEMORY");
         tap_ok(is_secret(fds[0]) == is_secret(fds[1]) && is_secret(fds[0]) != told, SUBJECT,
                "they are secret memory, or an event says that they are not");

@@ -85,7 +85,8 @@ static void a_reader_can_only_read(void)
         char byte, path[64];
         int  a = snapshot_open(t.s, &g, "a"), b = snapshot_open(t.s, &g, "a");
         must(read(a, &byte, 1) == 1, "read");
-        tap_ok(lseek(a, 0, SEEK_CUR) == 1 && lseek(b, 0, SEEK_CUR) == 0, SUBJECT, "two openings do not share an offset");
+        tap_ok(lseek(a, 0, SEEK_CUR) == 1 && lseek(b, 0, SEEK_CUR) == 0, SUBJECT,
+                "two openings do not share an offset");
         bool denied = write(a, "x", 1) < 0 && errno == EBADF && ftruncate(a, 0) < 0
                       && mmap(nullptr, 1, PROT_WRITE, MAP_SHARED, a, 0) == MAP_FAILED;
         tap_ok(denied, SUBJECT, "who opens it can only read");
@@ -134,7 +135,8 @@ static void the_table_ends(void)
         }
         tap_ok(all && full.count == SNAPSHOTS, SUBJECT, "every upstream's CA and what a box needs besides find room");
         tap_ok(snapshot_open(t.s, &full, "a") < 0 && errno == EMFILE, SUBJECT, "one name more is refused");
-        tap_ok(reads(snapshot_open(t.s, &full, "f0"), "x"), SUBJECT, "a name that is known opens when the table is full");
+        tap_ok(reads(snapshot_open(t.s, &full, "f0"), "x"), SUBJECT,
+                "a name that is known opens when the table is full");
         snapshots_forget(&full);
         tap_ok(full.count == 0 && descriptors_open() == before, SUBJECT, "forgetting closes all");
 }

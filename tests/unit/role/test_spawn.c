@@ -53,7 +53,8 @@ static void each_role_has_its_own(void)
                                       {GRANT_RING_WAKE, s->ring_wake, 0, 0}};
         const given       resolver[] = {{GRANT_RESOLV_CONF, s->resolv_conf, 0, 0}};
         const given       admin[] = {{GRANT_LISTEN, s->admin_listener, 0, 0}, {GRANT_BOARD, s->board_fd, 0, 0}};
-        child            *c[] = {stage_start(&t, ROLE_KEEPER), stage_start(&t, ROLE_RESOLVER), stage_start(&t, ROLE_ADMIN)};
+        child            *c[] = {stage_start(&t, ROLE_KEEPER), stage_start(&t, ROLE_RESOLVER), stage_start(&t,
+                ROLE_ADMIN)};
         tap_ok(granted_exactly(c[0]->pid, keeper, 7), "keeper",
                "is given board, lease, ledger, vault key, state, key file and bell, and nothing else");
         tap_ok(granted_exactly(c[1]->pid, resolver, 1), "resolver", "is given the name servers' file and nothing else");
@@ -82,7 +83,8 @@ static child *a_relay_has_its_own(void)
         const given rows[] = {{GRANT_BOARD, s->board_fd, c->slot, 5}, {GRANT_LEASE, s->lease_fd, 0, 0},
                               {GRANT_RING, s->rings[c->slot].fd, c->slot, 5}, {GRANT_RING_WAKE, s->ring_wake, 0, 0},
                               {GRANT_LISTEN, s->listeners[1], 1, 0}};
-        tap_ok(granted_exactly(c->pid, rows, 5), "relay", "is given board, lease, its ring, bell and its listener, no more");
+        tap_ok(granted_exactly(c->pid, rows, 5), "relay",
+                "is given board, lease, its ring, bell and its listener, no more");
         born_right(c, "relay");
         const board_column *column = &s->board->columns[c->slot];
         tap_ok(atomic_load(&column->in_use) == (uint32_t)c->pid && atomic_load(&column->generation) == 5, "relay",
@@ -109,7 +111,8 @@ static void pairs_wait_for_both(child *c)
         spawn_tell(c, WIRE_GENERATION, 0, 0);
         spawn_tell(resolver, WIRE_FILE, 0, 0);
         bool        both = stage_heard(&t, c->pid, WIRE_GENERATION) && stage_heard(&t, resolver->pid, WIRE_FILE);
-        const said *here = stage_granted(&t, c->pid, GRANT_RESOLVER), *there = stage_granted(&t, resolver->pid, GRANT_RESOLVER);
+        const said *here = stage_granted(&t, c->pid, GRANT_RESOLVER), *there = stage_granted(&t, resolver->pid,
+                GRANT_RESOLVER);
         tap_ok(both && here != nullptr && there != nullptr && here->inode != there->inode, "pair",
                "when it is, each has an end");
         tap_ok(there != nullptr && there->m.slot == c->slot, "pair", "the resolver knows whose end it has");
@@ -121,7 +124,8 @@ static void a_keeper_learns_all(child *of_ring)
         spawn_ring(t.s, of_ring->slot);
         spawn_names(t.s, &t.s->generations[0]);
         stage_ready(&t, keeper);
-        tap_ok(stage_granted(&t, keeper->pid, GRANT_RING) == nullptr && stage_count(&t, keeper->pid, WIRE_GENERATION) == 0,
+        tap_ok(stage_granted(&t, keeper->pid, GRANT_RING) == nullptr && stage_count(&t, keeper->pid,
+                WIRE_GENERATION) == 0,
                "keeper", "hears of no ring and no names before it is ready");
         spawn_connect(t.s, keeper);
         tap_ok(stage_heard(&t, keeper->pid, WIRE_RING_DEAD), "keeper", "hears then of rings whose relay is gone");
@@ -129,10 +133,13 @@ static void a_keeper_learns_all(child *of_ring)
         must(stage_heard(&t, keeper->pid, WIRE_FILE), "mark");
         size_t      rings = stage_count(&t, keeper->pid, WIRE_GRANT) - 7;
         const said *ring = stage_granted(&t, keeper->pid, GRANT_RING);
-        tap_ok(rings == 2 && ring != nullptr && ring->m.number == 5 && stage_count(&t, keeper->pid, WIRE_RING_DEAD) == 1,
+        tap_ok(rings == 2 && ring != nullptr && ring->m.number == 5 && stage_count(&t, keeper->pid,
+                WIRE_RING_DEAD) == 1,
                "keeper", "is given every ring, with its generation");
-        tap_ok(stage_count(&t, keeper->pid, WIRE_GENERATION) == 2, "keeper", "is given configuration and policy of each generation");
-        tap_ok(stage_granted(&t, keeper->pid, GRANT_KEEPER) == nullptr, "pair", "no keeper is paired with an admin that is not ready");
+        tap_ok(stage_count(&t, keeper->pid, WIRE_GENERATION) == 2, "keeper",
+                "is given configuration and policy of each generation");
+        tap_ok(stage_granted(&t, keeper->pid, GRANT_KEEPER) == nullptr, "pair",
+                "no keeper is paired with an admin that is not ready");
         stage_ready(&t, admin);
         spawn_connect(t.s, admin);
         spawn_tell(keeper, WIRE_OPEN, 0, 0);
@@ -157,7 +164,8 @@ static void what_lacks_is_not_granted(void)
         must(unlink(path) == 0, path);
         c = stage_start(&t, ROLE_RESOLVER);
         int status = stage_buried(&t, c);
-        tap_ok(WIFEXITED(status) && WEXITSTATUS(status) == 127, SUBJECT, "a program that is not there is a death like others");
+        tap_ok(WIFEXITED(status) && WEXITSTATUS(status) == 127, SUBJECT,
+                "a program that is not there is a death like others");
         spawn_tell(nullptr, WIRE_STOP, 0, 0);
         spawn_tell(c, WIRE_STOP, 0, 0);
         tap_ok(true, SUBJECT, "telling a role that does not run harms nobody");

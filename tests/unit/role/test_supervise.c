@@ -50,7 +50,8 @@ static bool becomes(bool (*condition)(void))
 static bool serving(void)
 {
         for (size_t i = 0; i < GENERATIONS; i++)
-                if (t.s->generations[i].state == GENERATION_SERVING && t.s->generations[i].number == t.s->last_generation)
+                if (t.s->generations[i].state == GENERATION_SERVING
+                        && t.s->generations[i].number == t.s->last_generation)
                         return true;
         return false;
 }
@@ -129,7 +130,8 @@ static void the_first_start_is_judged(void)
                 begin(rows[i].letters);
                 int  status = ended();
                 bool alone = waitpid(-1, nullptr, WNOHANG) < 0 && errno == ECHILD;
-                if (!tap_ok(status == rows[i].status && stage_logged(&t, rows[i].line) && alone, "first start", rows[i].sentence))
+                if (!tap_ok(status == rows[i].status && stage_logged(&t, rows[i].line) && alone, "first start",
+                        rows[i].sentence))
                         printf("# status %d, alone %d\n", status, alone);
                 end();
         }
@@ -223,7 +225,8 @@ static void the_keeper_dies(void)
         atomic_store(&shared->keeper, KEEPER_OPEN);
         kill(old, SIGKILL);
         pid_t now = up(ROLE_KEEPER, 0, old);
-        tap_ok(now > 0 && atomic_load(&shared->keeper) == KEEPER_DOWN, "keeper", "that dies is down on the board until it says more");
+        tap_ok(now > 0 && atomic_load(&shared->keeper) == KEEPER_DOWN, "keeper",
+                "that dies is down on the board until it says more");
         for (int i = 0; i < 500 && stage_count(&t, now, WIRE_GENERATION) < 2; i++)
                 usleep(1000);
         tap_ok(stage_granted(&t, now, GRANT_RING) != nullptr && stage_count(&t, now, WIRE_GENERATION) == 2, "keeper",
@@ -376,7 +379,8 @@ static void one_asked_while_one_starts(pid_t admin)
         uint32_t before = t.s->last_generation;
         stage_tell(admin, WIRE_RELOAD);
         must(becomes(starting), "starting");
-        tap_ok(t.s->last_generation == before + 1, "reload", "is admin's word alone: no relay or resolver started one before");
+        tap_ok(t.s->last_generation == before + 1, "reload",
+                "is admin's word alone: no relay or resolver started one before");
         must(coming(0) > 0 && coming(1) > 0, "relays");
         stage_letters(&t, "rrrr");
         kill(t.pid, SIGHUP);
@@ -469,7 +473,8 @@ static void patience_ends(void)
         bool alive = !in_state(keeper, 'Z') && kill(keeper, 0) == 0;
         if (alive)
                 stage_tell_exit(keeper, 0);
-        tap_ok(heard && alive && ended() == 0, "ending", "waits for relays only so long, and then still for the export");
+        tap_ok(heard && alive && ended() == 0, "ending",
+                "waits for relays only so long, and then still for the export");
         end();
         keeper = relays_are_late();
         must(stage_heard(&t, keeper, WIRE_STOP), "stop");
