@@ -11,7 +11,7 @@ enum : size_t {
         PAGE = 4096,
         FIRST_CHUNK = 16 * 1024,
         HOME_BYTES = 8 * 1024,
-        FETCHED_AT_ONCE = 32 * 1024,
+        FETCHED_AT_ONCE = 8 * 1024,
         LARGEST_GROWTH = 1024 * 1024,
 };
 

@@ -8,7 +8,8 @@
 #include "base/secret.h"
 
 /* Everything of an exchange but its bodies: head, scanner, edits, placeholders. */
-enum : size_t { ARENA_BYTES = 48 * 1024 * 1024, ARENA_FIRST_BYTES = 32 * 1024 };
+enum : size_t { ARENA_BYTES = 48 * 1024 * 1024, ARENA_FIRST_BYTES = 32 * 1024,
+                TURN_FIRST_BYTES = 8 * 1024 };
 
 static void on_deadline(void *ctx)
 {
@@ -46,6 +47,7 @@ exchange *exchange_new(client *c)
         x->key = x->key_slot = x->model = -1;
         arena_init(&x->arena, ARENA_BYTES);
         arena_init(&x->turn, ARENA_BYTES);
+        x->turn.first = TURN_FIRST_BYTES;
         x->arena.first = ARENA_FIRST_BYTES;
         region_init_in(&x->body, s->body_bytes, &x->arena);
         region_init_in(&x->answer, LIMIT_RESPONSE_BYTES, &x->arena);

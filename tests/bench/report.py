@@ -2,6 +2,8 @@
 
 from measures import median
 
+STOLEN_MOST = 0.02
+
 
 def ratios(raw, row, against):
     """Lethe's number over the other's, pair by pair of the same round."""
@@ -77,20 +79,29 @@ def policy_rows(found):
             bare("policy, whole step on 2 KB", prompt, 40, "us")]
 
 
-def rows(raw):
-    """Each row of DESIGN 7 that can be measured on a host."""
+def rows(raw, stolen):
+    """Each row of DESIGN 7 that can be measured on a host. On a machine whose time goes to others, what a clock on the
+    wall says is kept, but neither met nor missed."""
+    found = all_rows(raw)
+    for row in found:
+        if row.get("clock") and stolen > STOLEN_MOST:
+            row["met"] = None
+    return found
+
+
+def all_rows(raw):
     return [
         beside(raw, "requests", "CPU per request, 1.5 KB prompt, saturated", 1.5),
         beside(raw, "events", "CPU per stream event", 1.5),
         beside(raw, "restored", "CPU per stream event, values put back", 2.0),
-        bare("p99 at half of our knee, above nginx's", added_p99(raw), 250, "us", quietest=quietest_p99(raw),
+        bare("p99 at half of our knee, above nginx's", added_p99(raw), 250, "us", quietest=quietest_p99(raw), clock=True,
              bare={s: values(raw, "open loop", s) for s in raw["open loop"]}),
         beside(raw, "new connections", "CPU per new connection and request, full handshake", 4.0),
         beside(raw, "resumed", "CPU per new connection and request, resumed", 2.0),
         *memory_rows(raw),
         bare("one long stream: CPU per event, last tenth over first", values(raw, "one stream", "lethe"), 1.1, "x"),
         bare("one long stream: growth from the first tenth to the last", grown(raw), 256, "KiB"),
-        bare("a 16 MiB body beside a paced stream: added to its largest gap", added_gap(raw, "lethe"), 10, "ms",
+        bare("a 16 MiB body beside a paced stream: added to its largest gap", added_gap(raw, "lethe"), 10, "ms", clock=True,
              bare={s: added_gap(raw, s) for s in raw["beside a body"]}),
         *policy_rows(raw["policy"]),
     ]
@@ -111,7 +122,7 @@ def table(found):
         sign = ">=" if row.get("direction") == "at least" else "<="
         rest = " / ".join(number(row["bare"].get(s)) for s in ("lethe", "nginx", "haproxy", "direct")
                           if s in row["bare"]) if "bare" in row else ""
-        verdict = "met" if row["met"] else "NOT MET"
+        verdict = "unjudged" if row["met"] is None else "met" if row["met"] else "NOT MET"
         least = number(row["quietest"]) if "quietest" in row else ""
         limit = f"{sign} {number(row['limit'])}"
         yield (f"{row['what']:{width}}   {number(row['value']):>10} {least:>10} {limit:>10} "

@@ -129,15 +129,16 @@ def main():
         finally:
             bench.stop()
     after = stolen()
+    share = round((after[0] - before[0]) / (after[1] - before[1]), 3)
     result = {"version": os.environ.get("LETHE_VERSION", "unknown"),
               "commit": os.environ.get("LETHE_COMMIT", "unknown"),
               "machine": machine(), "rounds": ROUNDS, "seconds": round(time.monotonic() - began, 1),
-              "stolen": round((after[0] - before[0]) / (after[1] - before[1]), 3),
-              "rows": [] if ONLY else report.rows(bench.raw), "raw": bench.raw}
+              "stolen": share,
+              "rows": [] if ONLY else report.rows(bench.raw, share), "raw": bench.raw}
     file = keep(result)
     print("\n".join(report.table(result["rows"])) if result["rows"] else json.dumps(bench.raw, indent=1))
-    if result["stolen"] > 0.02:
-        print(f"{result['stolen']:.0%} of this machine's time went to others: times of day (p99, gaps) say little")
+    if share > report.STOLEN_MOST:
+        print(f"{share:.0%} of this machine's time went to others: times of day (p99, gaps) say little")
     print(f"{result['seconds']} s; raw numbers: {file.relative_to(ROOT)}")
 
 
