@@ -11,7 +11,6 @@ enum : size_t {
         PAGE = 4096,
         FIRST_CHUNK = 16 * 1024,
         HOME_BYTES = 8 * 1024,
-        FETCHED_AT_ONCE = 8 * 1024,
         LARGEST_GROWTH = 1024 * 1024,
 };
 
@@ -34,11 +33,9 @@ void wipe(void *bytes, size_t len)
 #endif
 }
 
-/* Few pages are all used at once: one call fetches them cheaper than a fault each. */
 static void *map_pages(size_t bytes)
 {
-        int   flags = MAP_PRIVATE | MAP_ANONYMOUS | (bytes <= FETCHED_AT_ONCE ? MAP_POPULATE : 0);
-        void *p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
+        void *p = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         return p == MAP_FAILED ? nullptr : p;
 }
 

@@ -97,8 +97,10 @@ class Bench:
         count = 1000000 if FULL else 100000
         self.measure("one stream", measures.one_stream, "flood-full" if FULL else "flood", count, sides=ours)
         self.measure("beside a body", measures.beside_a_body, 16 << 20, sides=[self.lethe, self.nginx])
-        self.measure("idle connections", measures.idle_connections, 200 if short else 1000, rounds=1)
-        self.measure("open streams", measures.open_streams, 100 if short else 500, rounds=1)
+        self.measure("idle connections", measures.idle_connections, 200 if short else 1000,
+                     sides=ours if short else None, rounds=1)
+        self.measure("open streams", measures.open_streams, 100 if short else 500,
+                     sides=ours if short else None, rounds=1)
         self.measure("bodies", measures.large_bodies, 8, 4 << 20, sides=ours, rounds=1)
         if not ONLY or "policy" in ONLY:
             self.raw["policy"] = measures.policy(None)

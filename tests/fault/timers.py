@@ -234,11 +234,11 @@ def patience(tap):
     write_stall_ms, and streams whose head goes out before their answer is known."""
     models = {name: [("mock", "mock:stall_after=1"), ("mock", model)] for name, model in HELD.items()}
     models["flood"] = "mock:events=20000,size=500"
-    settings = {"write_stall_ms": 60000, "gap_ms": 16500, "bodies_bytes": 65536}
+    settings = {"write_stall_ms": 60000, "gap_ms": 16500, "bodies_bytes": 1 << 20}
     with contextlib.ExitStack() as stack:
         relay = stack.enter_context(harness.Relay(models=models, settings=settings, relays=1))
-        (relay.dir / "raws/big").write_bytes(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 90000\r\n\r\n"
-                                             + b" " * 90000)
+        (relay.dir / "raws/big").write_bytes(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1500000\r\n\r\n"
+                                             + b" " * 1500000)
         wires = {name: stack.enter_context(Wire(relay, receive_bytes=65536)) for name in models}
         for name, wire in wires.items():
             wire.ask(said(name, "Hello.", stream=True))
