@@ -117,16 +117,23 @@ static inline void play_make(play *p, slot_kind kind)
         signal(SIGPIPE, SIG_IGN);
 }
 
+/* A keeper that has refused its start leaves while we are still talking: what it said is there to be read. */
+static inline void play_send(play *p, const wire_message *m, int fd, const char *what)
+{
+        err e = wire_send(p->control, m, fd);
+        play_must(!failed(e) || e.code == ERR_GONE, what);
+}
+
 static inline void play_grant(play *p, grant_id what, uint32_t slot, uint64_t number, int fd)
 {
         wire_message m = {.type = WIRE_GRANT, .what = what, .slot = slot, .number = number};
-        play_must(!failed(wire_send(p->control, &m, fd)), "grant");
+        play_send(p, &m, fd, "grant");
 }
 
 static inline void play_tell(play *p, wire_type type, uint16_t what, uint64_t number, int fd)
 {
         wire_message m = {.type = type, .what = what, .slot = (uint32_t)number, .number = number};
-        play_must(!failed(wire_send(p->control, &m, fd)), "tell");
+        play_send(p, &m, fd, "tell");
 }
 
 static inline void play_generation(play *p, uint64_t number)
@@ -224,7 +231,8 @@ static inline bool play_start(play *p)
                         return p->last.type == WIRE_READY;
                 wire_message answer = {.type = WIRE_FILE, .number = 2};
                 int          fd = p->no_policy ? -1 : play_file(PLAY_POLICY, sizeof PLAY_POLICY - 1);
-                play_must(p->last.type == WIRE_OPEN && !failed(wire_send(p->control, &answer, fd)), "file");
+                play_must(p->last.type == WIRE_OPEN, "file");
+                play_send(p, &answer, fd, "file");
                 if (fd >= 0)
                         close(fd);
         }
