@@ -2,7 +2,7 @@
 
 #include <assert.h>
 
-enum : uint32_t { MAGIC = 0x4c544842, LAYOUT = 1 };
+enum : uint32_t { MAGIC = 0x4c544842, LAYOUT = 2 };
 
 static const struct {
         const char *name, *text;
@@ -45,6 +45,63 @@ uint32_t board_running(const board *b, int slot)
         return sum;
 }
 
+int board_cell_of(board *b, uint64_t id)
+{
+        assert(id != 0);
+        for (uint32_t i = 0; i < BOARD_CELLS; i++) {
+                uint32_t at = (uint32_t)((id + i) % BOARD_CELLS);
+                uint64_t there = 0;
+                if (atomic_compare_exchange_strong(&b->cells[at].id, &there, id) || there == id)
+                        return (int)at;
+        }
+        return -1;
+}
+
+int board_cell_find(const board *b, uint64_t id)
+{
+        assert(id != 0);
+        for (uint32_t i = 0; i < BOARD_CELLS; i++) {
+                uint32_t at = (uint32_t)((id + i) % BOARD_CELLS);
+                uint64_t there = atomic_load_explicit(&b->cells[at].id, memory_order_acquire);
+                if (there == id)
+                        return (int)at;
+                if (there == 0)
+                        return -1;
+        }
+        return -1;
+}
+
+static uint32_t owner_of(const board *b, const board_column *mine) { return (uint32_t)(mine - b->columns) + 1; }
+
+bool board_cell_lock(board *b, int cell, const board_column *mine)
+{
+        enum : int { TRIES = 4096 };
+        assert(cell >= 0 && (uint32_t)cell < BOARD_CELLS);
+        for (int i = 0; i < TRIES; i++) {
+                uint32_t nobody = 0;
+                if (atomic_compare_exchange_weak_explicit(&b->cells[cell].lock, &nobody, owner_of(b, mine),
+                                                          memory_order_acquire, memory_order_relaxed))
+                        return true;
+        }
+        return false;
+}
+
+void board_cell_unlock(board *b, int cell)
+{
+        assert(cell >= 0 && (uint32_t)cell < BOARD_CELLS);
+        atomic_store_explicit(&b->cells[cell].lock, 0, memory_order_release);
+}
+
+uint32_t board_in_flight(const board *b, int cell)
+{
+        assert(cell >= 0 && (uint32_t)cell < BOARD_CELLS);
+        uint32_t sum = 0;
+        for (size_t i = 0; i < LIMIT_COLUMNS; i++)
+                if (atomic_load_explicit(&b->columns[i].in_use, memory_order_relaxed) != 0)
+                        sum += atomic_load_explicit(&b->columns[i].in_flight[cell], memory_order_relaxed);
+        return sum;
+}
+
 uint64_t board_sum(const board *b, counter_id c)
 {
         assert(c < COUNTER_COUNT);
@@ -65,6 +122,11 @@ void board_retire(board *b, uint32_t column)
         }
         for (uint32_t k = 0; k < BOARD_KEYS; k++)
                 atomic_store_explicit(&col->running[k], 0, memory_order_relaxed);
+        for (uint32_t c = 0; c < BOARD_CELLS; c++) {
+                atomic_store_explicit(&col->in_flight[c], 0, memory_order_relaxed);
+                uint32_t dead = column + 1;
+                atomic_compare_exchange_strong(&b->cells[c].lock, &dead, 0);
+        }
         atomic_store(&col->generation, 0);
         atomic_store(&col->in_use, 0);
 }

@@ -48,6 +48,18 @@ void net_close(net_conn *c);
 /* Closes now. `reset`: with RST. */
 void net_abort(net_conn *c, bool reset);
 
+/* Who is at the other end: for an accepted connection behind a balancer the source the balancer named. */
+typedef struct net_peer {
+        uint8_t  family; /* 4 or 6; 0: unknown */
+        uint8_t  address[16];
+        uint16_t port;
+} net_peer;
+net_peer net_peer_of(const net_conn *c);
+
+/* Starts TLS on an open plain connection (a tunnel through a proxy); `opened` is called again when it stands. Nothing
+ * may be unsent. Bytes of the peer that came with the proxy's answer are given as `early`. */
+void net_secure(net_conn *c, tls_client *client, view early);
+
 /* True when the handshake resumed an earlier session. */
 bool net_resumed(const net_conn *c);
 
@@ -66,6 +78,12 @@ typedef struct net_accept {
         uint64_t handshake_ms;
         size_t   max_connections; /* beyond it peers wait in the kernel's queue */
         size_t   max_handshakes;
+        size_t   source_connections; /* of one source address (IPv6: its /64); 0: no bound */
+        size_t   source_handshakes;  /* unfinished, of one source */
+        /* PROXY protocol v2 is required from this address, and understood from no other. Null: from nobody. */
+        bool (*balancer)(void *ctx, const net_peer *from);
+        /* A connection was refused before TLS: its source is penalised or crowds; for counting. May be null. */
+        void (*refused)(void *ctx);
 } net_accept;
 
 /* Listens on a bound socket (takes the descriptor). `a` is copied. Null when the system refuses. */

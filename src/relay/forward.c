@@ -119,7 +119,7 @@ static void on_head(void *ctx, const attempt_head *h)
         exchange *x = ctx;
         x->head = *h;
         x->have_head = true;
-        x->retry_after_s = h->retry_after_s;
+        x->retry_after_s = h->limits.after_ms == RETRY_AFTER_NONE ? 0 : (uint32_t)(h->limits.after_ms / 1000);
         x->state = EXCHANGE_RELAY;
         client_wait_for(x->client, WAIT_WRITE);
         if (is_event_stream(x))
@@ -182,7 +182,7 @@ static void on_refusal(exchange *x, const attempt_facts *f)
         openai_error error;
         view         body = region_view(&x->answer);
         openai_error_read(body, &x->arena, &error);
-        fault_class fault = fault_of_status(x->head.status, error.code, error.type);
+        fault_class fault = fault_of(&(fault_said){.status = x->head.status, .code = error.code, .type = error.type});
         account_attempt(x, fault, false, f);
         forward_failed(x, fault, body);
 }

@@ -116,7 +116,7 @@ static bool write_head(attempt *a, const lease_credential *credential)
 static bool credential_for(attempt *a, lease_credential *out)
 {
         const catalog_upstream *row = row_of(a);
-        if (failed(lease_copy_credential(a->side->setup.lease, view_of_text(row->credential), out)))
+        if (failed(lease_copy_credential(a->side->setup.lease, view_of_text(row->credentials[a->order.credential].name), out)))
                 return false;
         if (strcmp(out->host, row->host) == 0)
                 return true;
@@ -128,7 +128,7 @@ static bool credential_for(attempt *a, lease_credential *out)
 static void begin_sending(attempt *a)
 {
         bool good = true;
-        if (row_of(a)->credential[0] == '\0') {
+        if (row_of(a)->credentials[a->order.credential].name[0] == '\0') {
                 good = write_head(a, nullptr);
         } else {
                 lease_credential credential = {};
@@ -210,8 +210,9 @@ static void answer_head(attempt *a, const http1_head *h)
 {
         uint64_t     after = 0;
         attempt_head head = {.status = h->status, .body = body_of(h)};
+        head.limits.after_ms = RETRY_AFTER_NONE;
         if (view_decimal(http1_get(h, VIEW("retry-after")), 3600, &after))
-                head.retry_after_s = (uint32_t)after;
+                head.limits.after_ms = after * 1000;
         a->phase = PHASE_ANSWER;
         a->user.head(a->ctx, &head);
 }

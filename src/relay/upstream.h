@@ -10,6 +10,7 @@
 #include "net/conn.h"
 #include "net/resolve.h"
 #include "route/catalog.h"
+#include "route/retry_after.h"
 #include "vault/lease.h"
 
 typedef struct upstreams upstreams; /* all vendors of one relay process */
@@ -33,7 +34,7 @@ typedef enum attempt_body : uint8_t { ATTEMPT_JSON, ATTEMPT_EVENTS, ATTEMPT_OTHE
 typedef struct attempt_head {
         uint16_t     status;
         attempt_body body;
-        uint32_t     retry_after_s; /* 0: not said */
+        vendor_limits limits; /* Retry-After and what is left, as the head says */
 } attempt_head;
 
 typedef enum attempt_end : uint8_t {
@@ -52,6 +53,7 @@ typedef struct attempt_facts {
         bool     answered; /* at least one byte of an answer came */
         bool     reused;
         uint32_t dial_us;  /* name, TCP and TLS; 0 when reused */
+        uint64_t first_us; /* last byte of the request sent to first byte of the answer; 0: none came */
 } attempt_facts;
 
 typedef struct attempt_user {
@@ -63,6 +65,7 @@ typedef struct attempt_user {
 
 typedef struct attempt_order {
         uint16_t    upstream;
+        uint8_t     credential; /* index in the upstream's pool */
         const char *path;       /* below base_url, "/chat/completions" */
         uint64_t    body_bytes; /* exact */
         bool        events;     /* a stream is wanted */

@@ -11,21 +11,51 @@
 #include "codec/config_json.h"
 #include "route/address.h"
 
+/* Sets of residency tags ("eu", "cn"): a bit per distinct tag of the file, catalog.residencies. 0: none named. */
+typedef uint32_t catalog_tags;
+
+typedef enum catalog_priority : uint8_t { PRIORITY_LOW, PRIORITY_NORMAL, PRIORITY_HIGH } catalog_priority;
+
 typedef struct catalog_key {
         char     id[9];      /* 8 characters, clear */
         uint8_t  hash[32];   /* keyed BLAKE2b of the secret part under the vault's pepper (vault/client_key.h) */
         uint16_t project;
         uint64_t expires_s;  /* UTC seconds; UINT64_MAX: never */
+        catalog_tags     residency; /* a target must carry one of these; 0: anywhere */
+        catalog_priority priority;  /* who is shed first under pressure */
+        bool     downgrade; /* allows a lesser model without asking each time */
+        bool     hedge;     /* pays for second copies */
         bool     any_model;
         uint32_t models[LIMIT_MODELS / 32]; /* bit per alias; none when any_model */
 } catalog_key;
+
+/* One vendor key of an upstream's pool. */
+typedef struct catalog_credential {
+        char     name[LIMIT_NAME_BYTES];  /* in the vault; empty: nothing is sent (the only one of its upstream then) */
+        char     group[LIMIT_NAME_BYTES]; /* keys of one account share its limits; empty: a group of its own */
+        uint16_t weight;                  /* 1 to 1000; 100 when not said */
+} catalog_credential;
+
+/* How to reach an upstream by HTTP CONNECT; TLS goes end to end through it. */
+typedef struct catalog_proxy {
+        char            host[LIMIT_HOST_BYTES]; /* empty: none */
+        uint16_t        port;
+        char            credential[LIMIT_NAME_BYTES]; /* "user:password" in the vault, bound to the proxy's host */
+        uint8_t         address_count;
+        catalog_address addresses[LIMIT_ADDRESSES]; /* fixed addresses; a proxy needs no public one */
+} catalog_proxy;
 
 typedef struct catalog_upstream {
         char            name[LIMIT_NAME_BYTES];
         char            vendor[LIMIT_NAME_BYTES];     /* who is accounted: "openai", "mistral", ... */
         char            host[LIMIT_HOST_BYTES];       /* lower case, from base_url; IP literals without brackets */
         char            path[LIMIT_HOST_BYTES];       /* prefix from base_url, without trailing slash */
-        char            credential[LIMIT_NAME_BYTES]; /* name in the vault; empty: none is sent */
+        uint8_t            credential_count; /* at least 1 */
+        catalog_credential credentials[LIMIT_POOL_KEYS];
+        catalog_tags       residency;
+        catalog_proxy      proxy;
+        char               health_path[64]; /* GET below base_url that costs no tokens; empty: not asked */
+        uint32_t           health_ms;       /* how often while its breaker is not closed */
         char            ca[LIMIT_NAME_BYTES];         /* file in the configuration's ca/ folder */
         uint16_t        vendor_index;                 /* into catalog.vendors */
         uint16_t        port;
@@ -38,15 +68,48 @@ typedef struct catalog_upstream {
         catalog_cidr    local[4];
 } catalog_upstream;
 
+/* How a vendor wants to be told that the last assistant message is to be continued. */
+typedef enum catalog_prefill : uint8_t {
+        PREFILL_NONE,    /* it cannot */
+        PREFILL_PLAIN,   /* a last message of the assistant is enough */
+        PREFILL_PREFIX,  /* with "prefix": true (DeepSeek beta, Mistral) */
+        PREFILL_PARTIAL, /* with "partial": true (Kimi) */
+} catalog_prefill;
+
 typedef struct catalog_target {
-        uint16_t upstream;
-        char     model[128]; /* the vendor's name for it; goes into the body */
+        uint16_t        upstream;
+        char            model[128]; /* the vendor's name for it; goes into the body */
+        uint16_t        weight;     /* 1 to 1000; 100 when not said */
+        uint64_t        price_in, price_out; /* millionths of the operator's currency for a million tokens */
+        uint32_t        context_tokens; /* 0: not said */
+        uint32_t        min_chars, max_chars; /* body text it is meant for; 0 and UINT32_MAX: any */
+        bool            downgrade; /* a lesser model: with the caller's consent only */
+        catalog_prefill prefill;
 } catalog_target;
+
+typedef enum catalog_strategy : uint8_t {
+        STRATEGY_ORDERED,  /* the first that can; keys of its pool by load */
+        STRATEGY_WEIGHTED, /* targets by weight */
+        STRATEGY_FASTEST,  /* the better of two drawn, over all targets and keys */
+        STRATEGY_CHEAPEST, /* the lowest price that can */
+} catalog_strategy;
+
+typedef enum catalog_sticky : uint8_t {
+        STICKY_NONE,
+        STICKY_PROMPT, /* the same beginning of a prompt goes to the same target and key while it can */
+} catalog_sticky;
 
 typedef struct catalog_model {
         char           name[LIMIT_NAME_BYTES * 2]; /* what callers ask for */
         uint8_t        target_count;
         catalog_target targets[LIMIT_TARGETS]; /* in order of preference */
+        catalog_strategy strategy;
+        catalog_sticky   sticky;
+        catalog_tags     residency;      /* as a key's */
+        uint32_t         first_token_ms; /* no content by then: the next target, while there is one; 0: never */
+        uint32_t         hedge_ms;       /* a second copy after so long without content; 0: after the usual p95 */
+        bool             hedge;          /* second copies at all, for keys that pay for them */
+        bool             continuation;   /* a cut stream may go on elsewhere */
 } catalog_model;
 
 typedef struct catalog_admin {
@@ -68,6 +131,9 @@ typedef struct catalog {
         char             hosts[LIMIT_HOSTS][LIMIT_HOST_BYTES]; /* allowed Host values, without port, lower case */
         char             projects[LIMIT_PROJECTS][LIMIT_NAME_BYTES]; /* distinct names, in order of first use */
         char             vendors[LIMIT_UPSTREAMS][LIMIT_NAME_BYTES]; /* distinct, in order of first use */
+        size_t           residency_count, balancer_count;
+        char             residencies[32][16]; /* distinct tags, in order of first use */
+        catalog_cidr     balancers[8]; /* from these PROXY protocol v2 is required, from nobody else understood */
         char             dns[4][64];       /* servers "ip" or "ip:port" instead of the system's */
         catalog_key      keys[LIMIT_KEYS]; /* in the file's order */
         catalog_upstream upstreams[LIMIT_UPSTREAMS];

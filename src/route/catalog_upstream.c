@@ -169,10 +169,13 @@ static err upstream_read(const catalog_reader *r, const config_node *node, catal
         if (u->tls)
                 TRY(ca_read(r, node, u));
         TRY(pins_read(r, node, u));
-        const config_node *credential = config_get(node, "credential");
+        const config_node  *credential = config_get(node, "credential");
+        catalog_credential *one = &u->credentials[0];
+        u->credential_count = 1;
+        one->weight = 100;
         if (credential == nullptr)
                 return OK;
-        return catalog_read_name(r, credential, (catalog_text){u->credential, sizeof u->credential, ""});
+        return catalog_read_name(r, credential, (catalog_text){one->name, sizeof one->name, ""});
 }
 
 err catalog_read_upstreams(const catalog_reader *r, const config_node *root)
@@ -201,6 +204,8 @@ static err target_read(const catalog_reader *r, const config_node *node, catalog
                                          "no element of \"upstreams\" has this name");
         t->upstream = (uint16_t)u;
         TRY(catalog_read_name_of(r, node, "model", (catalog_text){t->model, sizeof t->model, "@"}));
+        t->weight = 100;
+        t->max_chars = UINT32_MAX;
         for (const catalog_target *other = m->targets; other < t; other++)
                 if (other->upstream == t->upstream && strcmp(other->model, t->model) == 0)
                         return catalog_read_fail(r, node, "DUPLICATE_NAME", "the target stands twice in this list");

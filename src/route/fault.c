@@ -3,21 +3,23 @@
 #include <assert.h>
 
 static const fault_row rows[FAULT_CLASSES] = {
-        [FAULT_BAD_REQUEST] = {ERR_UPSTREAM_REFUSED, false, true, false},
-        [FAULT_CONTEXT] = {ERR_UPSTREAM_REFUSED, false, true, false},
-        [FAULT_FILTER] = {ERR_UPSTREAM_REFUSED, false, true, false},
-        [FAULT_NOT_FOUND] = {ERR_NO_MODEL, true, true, false},
-        [FAULT_TOO_LARGE] = {ERR_TOO_LARGE, false, true, false},
-        [FAULT_AUTH] = {ERR_UPSTREAM_AUTH, true, false, false},
-        [FAULT_BILLING] = {ERR_UPSTREAM_QUOTA, true, false, false},
-        [FAULT_RATE] = {ERR_UPSTREAM_RATE, true, false, false},
-        [FAULT_OVERLOADED] = {ERR_UPSTREAM_BUSY, true, false, false},
-        [FAULT_SERVER] = {ERR_UPSTREAM_FAULT, true, false, true},
-        [FAULT_TIMEOUT] = {ERR_UPSTREAM_TIMEOUT, true, false, true},
-        [FAULT_NETWORK] = {ERR_UPSTREAM_UNREACHABLE, true, false, false},
-        [FAULT_CERTIFICATE] = {ERR_UPSTREAM_CERTIFICATE, true, false, false},
-        [FAULT_CUT] = {ERR_UPSTREAM_CUT, true, false, true},
-        [FAULT_BROKEN] = {ERR_UPSTREAM_BROKEN, true, false, true},
+        [FAULT_BAD_REQUEST] = {ERR_UPSTREAM_REFUSED, WHERE_NOWHERE, BLAME_NOBODY, true, false},
+        [FAULT_CONTEXT] = {ERR_UPSTREAM_REFUSED, WHERE_LARGER, BLAME_NOBODY, true, false},
+        [FAULT_FILTER] = {ERR_UPSTREAM_REFUSED, WHERE_NOWHERE, BLAME_NOBODY, true, false},
+        [FAULT_NOT_FOUND] = {ERR_NO_MODEL, WHERE_TARGET, BLAME_NOBODY, true, false},
+        [FAULT_TOO_LARGE] = {ERR_TOO_LARGE, WHERE_NOWHERE, BLAME_NOBODY, true, false},
+        [FAULT_AUTH] = {ERR_UPSTREAM_AUTH, WHERE_KEY, BLAME_KEY, false, false},
+        [FAULT_BILLING] = {ERR_UPSTREAM_QUOTA, WHERE_KEY, BLAME_KEY, false, false},
+        [FAULT_RATE] = {ERR_UPSTREAM_RATE, WHERE_KEY, BLAME_RATE, false, false},
+        [FAULT_OVERLOADED] = {ERR_UPSTREAM_BUSY, WHERE_ANYWHERE, BLAME_MODEL, false, false},
+        [FAULT_SERVER] = {ERR_UPSTREAM_FAULT, WHERE_ANYWHERE, BLAME_MODEL, false, true},
+        [FAULT_TIMEOUT] = {ERR_UPSTREAM_TIMEOUT, WHERE_ANYWHERE, BLAME_MODEL, false, true},
+        [FAULT_SLOW] = {ERR_UPSTREAM_TIMEOUT, WHERE_TARGET, BLAME_MODEL, false, true},
+        [FAULT_NETWORK] = {ERR_UPSTREAM_UNREACHABLE, WHERE_ANYWHERE, BLAME_UPSTREAM, false, false},
+        [FAULT_CERTIFICATE] = {ERR_UPSTREAM_CERTIFICATE, WHERE_TARGET, BLAME_UPSTREAM, false, false},
+        [FAULT_CUT] = {ERR_UPSTREAM_CUT, WHERE_ANYWHERE, BLAME_MODEL, false, true},
+        [FAULT_BROKEN] = {ERR_UPSTREAM_BROKEN, WHERE_ANYWHERE, BLAME_MODEL, false, true},
+        [FAULT_LOST_RACE] = {ERR_UPSTREAM_FAULT, WHERE_NOWHERE, BLAME_NOBODY, false, true},
 };
 
 const fault_row *fault_describe(fault_class c)
@@ -103,12 +105,12 @@ static fault_class by_status(uint16_t status)
         }
 }
 
-fault_class fault_of_status(uint16_t status, view code, view type)
+fault_class fault_of(const fault_said *said)
 {
         fault_class c;
-        bool        worded = by_word(code, &c) || by_word(type, &c);
+        bool        worded = by_word(said->code, &c) || by_word(said->type, &c);
         /* "server_error" is what vendors call every 5xx: then the status says more. */
-        if (worded && !(c == FAULT_SERVER && status >= 500))
+        if (worded && !(c == FAULT_SERVER && said->status >= 500))
                 return c;
-        return by_status(status);
+        return by_status(said->status);
 }

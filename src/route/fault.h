@@ -1,4 +1,4 @@
-/* route/fault: what a vendor's failure means: for the caller, for the next target, for the account.
+/* route/fault: what a vendor's failure means: for the caller, for the next try, for breakers, for the account.
  * src  protocols of the vendors (OpenAI error reference and the compatible vendors' tables), read 2026-11-20 */
 #ifndef ROUTE_FAULT_H
 #define ROUTE_FAULT_H
@@ -8,7 +8,7 @@
 
 typedef enum fault_class : uint8_t {
         FAULT_BAD_REQUEST,  /* the caller's own making: vendor's message passes */
-        FAULT_CONTEXT,      /* prompt too long: also the caller's */
+        FAULT_CONTEXT,      /* prompt too long: also the caller's; a larger context window heals it */
         FAULT_FILTER,       /* content filter: also the caller's */
         FAULT_NOT_FOUND,    /* the vendor does not know the model */
         FAULT_TOO_LARGE,
@@ -18,24 +18,53 @@ typedef enum fault_class : uint8_t {
         FAULT_OVERLOADED,
         FAULT_SERVER,
         FAULT_TIMEOUT,
+        FAULT_SLOW,         /* no content within the alias's first_token_ms, while another target was left */
         FAULT_NETWORK,      /* nothing of the request was processed for sure */
         FAULT_CERTIFICATE,
         FAULT_CUT,          /* broke off after it had begun */
         FAULT_BROKEN,       /* its answer does not follow its protocol */
+        FAULT_LOST_RACE,    /* another copy answered first: nobody's fault */
         FAULT_CLASSES
 } fault_class;
 
+typedef enum fault_where : uint8_t {
+        WHERE_NOWHERE,  /* trying again changes nothing */
+        WHERE_LARGER,   /* a target with a larger context window */
+        WHERE_TARGET,   /* another target */
+        WHERE_KEY,      /* another key of the same upstream, or another target */
+        WHERE_ANYWHERE, /* also the same again, after a pause */
+} fault_where;
+
+/* Whose breaker hears of it. */
+typedef enum fault_blame : uint8_t {
+        BLAME_NOBODY,
+        BLAME_KEY,      /* set aside after three in a row */
+        BLAME_RATE,     /* the key (and its group) is parked, no breaker */
+        BLAME_MODEL,    /* the model at this upstream */
+        BLAME_UPSTREAM, /* the upstream as a whole */
+} fault_blame;
+
 typedef struct fault_row {
-        err_code answer;    /* what the caller is told */
-        bool     elsewhere; /* another target may heal it */
-        bool     callers;   /* the caller's own making: status, message, code and param of the vendor pass */
-        bool     billed;    /* the vendor may have charged for it: accounted as estimated */
+        err_code    answer;  /* what the caller is told */
+        fault_where where;   /* what may heal it */
+        fault_blame blame;
+        bool        callers; /* the caller's own making: status, message, code and param of the vendor pass */
+        bool        billed;  /* the vendor may have charged for it: accounted as estimated, tried again at most once */
 } fault_row;
 
 const fault_row *fault_describe(fault_class c);
+/* Closed vocabulary for metrics and answers: "rate", "timeout", ... */
+const char *fault_name(fault_class c);
 
-/* From a vendor's status and the code and type of its error object (may be empty). Code before status: a 400 may be a
- * rate limit in disguise, a 429 an empty account. */
-fault_class fault_of_status(uint16_t status, view code, view type);
+/* What a vendor said of its failure; views may be empty. `vendor` is the upstream's "vendor". */
+typedef struct fault_said {
+        uint16_t    status;
+        const char *vendor;
+        view        code, type, message;
+} fault_said;
+
+/* Code before status: a 400 may be a rate limit in disguise, a 429 an empty account. Vendors' own codes are rows of
+ * fault_vendor.def; text is looked at last, and never for numbers. */
+fault_class fault_of(const fault_said *s);
 
 #endif

@@ -20,7 +20,7 @@ int retry_next(const catalog_model *m, retry_state *s, fault_class fault)
 {
         if (s->committed || s->attempts >= LIMIT_ATTEMPTS || s->elapsed_ms >= s->deadline_ms)
                 return -1;
-        if (!fault_describe(fault)->elsewhere)
+        if (fault_describe(fault)->where < WHERE_TARGET)
                 return -1;
         return take(m, s);
 }

@@ -126,11 +126,11 @@ static void seen(void)
                        && c->upstreams[1].local_count == 1 && c->upstreams[1].local[0].bits == 8
                        && c->upstreams[0].address_count == 0,
                SUBJECT, "a literal address is the address to connect to");
-        tap_ok(c != nullptr && c->upstreams[0].credential[0] == 0 && c->upstreams[0].pin_count == 0, SUBJECT,
+        tap_ok(c != nullptr && c->upstreams[0].credentials[0].name[0] == 0 && c->upstreams[0].pin_count == 0, SUBJECT,
                "without credential and pins there are none");
         c = catalog_with(ONE, ONE ",\"credential\":\"main\",\"pins\":[\"" HASH_A "\",\"" HASH_B
                                   "\"],\"addresses\":[\"8.8.8.8\"]");
-        tap_ok(c != nullptr && strcmp(c->upstreams[0].credential, "main") == 0, SUBJECT, "a credential is kept");
+        tap_ok(c != nullptr && strcmp(c->upstreams[0].credentials[0].name, "main") == 0, SUBJECT, "a credential is kept");
         tap_ok(c != nullptr && c->upstreams[0].pin_count == 2 && c->upstreams[0].pins[1][0] == 0xff
                        && c->upstreams[0].pins[0][1] == 0x11,
                SUBJECT, "pins are kept");
