@@ -2,7 +2,7 @@
 
 #include <assert.h>
 
-enum : uint32_t { MAGIC = 0x4c544842, LAYOUT = 2 };
+enum : uint32_t { MAGIC = 0x4c544842, LAYOUT = 3 };
 
 static const struct {
         const char *name, *text;
@@ -111,6 +111,15 @@ uint64_t board_sum(const board *b, counter_id c)
         return sum;
 }
 
+uint64_t board_endings(const board *b, uint32_t ending)
+{
+        assert(ending < BOARD_ENDINGS);
+        uint64_t sum = atomic_load_explicit(&b->retired_endings[ending], memory_order_relaxed);
+        for (size_t i = 0; i < LIMIT_COLUMNS; i++)
+                sum += atomic_load_explicit(&b->columns[i].endings[ending], memory_order_relaxed);
+        return sum;
+}
+
 void board_retire(board *b, uint32_t column)
 {
         assert(column < LIMIT_COLUMNS);
@@ -120,6 +129,8 @@ void board_retire(board *b, uint32_t column)
                 if (!rows[c].gauge)
                         atomic_fetch_add(&b->retired[c], n);
         }
+        for (uint32_t e = 0; e < BOARD_ENDINGS; e++)
+                atomic_fetch_add(&b->retired_endings[e], atomic_exchange(&col->endings[e], 0));
         for (uint32_t k = 0; k < BOARD_KEYS; k++)
                 atomic_store_explicit(&col->running[k], 0, memory_order_relaxed);
         for (uint32_t c = 0; c < BOARD_CELLS; c++) {

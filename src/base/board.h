@@ -86,10 +86,14 @@ typedef struct board_cell {
         alignas(8) uint8_t bytes[BOARD_CELL_BYTES];
 } board_cell;
 
+/* Exchanges by how they ended: chat/ending.h numbers them. */
+constexpr uint32_t BOARD_ENDINGS = 16;
+
 typedef struct board_column {
         _Atomic uint32_t in_use;     /* pid of the relay; 0: free */
         _Atomic uint32_t generation;
         _Atomic uint64_t counters[COUNTER_COUNT];
+        _Atomic uint64_t endings[BOARD_ENDINGS];
         _Atomic uint16_t running[BOARD_KEYS]; /* exchanges of a key in this process */
         _Atomic uint16_t in_flight[BOARD_CELLS]; /* attempts of this process at what a cell stands for */
 } board_column;
@@ -105,6 +109,7 @@ typedef struct board {
         _Atomic uint64_t restarts;   /* of all roles since start */
         _Atomic uint64_t key_ids[BOARD_KEYS]; /* 0: free */
         _Atomic uint64_t retired[COUNTER_COUNT]; /* counters of columns that were freed */
+        _Atomic uint64_t retired_endings[BOARD_ENDINGS];
         board_cell       cells[BOARD_CELLS];
         board_column     columns[LIMIT_COLUMNS];
 } board;
@@ -132,6 +137,7 @@ uint32_t board_in_flight(const board *b, int cell);
 
 /* Sum over retired and live columns. */
 uint64_t board_sum(const board *b, counter_id c);
+uint64_t board_endings(const board *b, uint32_t ending);
 /* A dead process's column: counters are added to retired, gauges and running fall away. */
 void board_retire(board *b, uint32_t column);
 
