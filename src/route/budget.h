@@ -7,8 +7,8 @@
 
 /* All zero: new. Lies in shared memory. */
 typedef struct budget {
-        uint64_t milli;   /* thousandths of a retry to spend */
-        uint64_t seen_ms; /* last decay */
+        uint64_t milli;    /* thousandths of a retry to spend */
+        uint64_t seen_ms;  /* last decay */
         uint64_t floor_ms; /* second of the floor's count */
         uint32_t floor_used;
         uint32_t reserved;

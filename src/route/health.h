@@ -11,20 +11,27 @@
 #include "route/limiter.h"
 #include "route/load.h"
 
-typedef enum health_kind : uint8_t { HEALTH_KEY, HEALTH_UPSTREAM, HEALTH_MODEL, HEALTH_GROUP, HEALTH_KINDS } health_kind;
+typedef enum health_kind : uint8_t {
+        HEALTH_KEY,
+        HEALTH_UPSTREAM,
+        HEALTH_MODEL,
+        HEALTH_GROUP,
+        HEALTH_KINDS
+} health_kind;
 
 typedef struct health {
-        breaker  breaker;
-        load     load;
-        limiter  limiter;         /* keys */
-        budget   budget;          /* upstreams */
-        uint64_t parked_until_ms; /* keys and groups: rate limit */
+        breaker breaker;
+        load load;
+        limiter limiter;            /* keys */
+        budget budget;              /* upstreams */
+        uint64_t parked_until_ms;   /* keys and groups: rate limit */
         uint64_t disabled_until_ms; /* keys: refused three times in a row; UINT64_MAX: until the credential changes */
-        uint64_t requests_left, tokens_left, left_until_ms; /* what the vendor's head said; void after left_until_ms */
-        uint64_t attempts, failed, parked; /* since the cell is there */
-        uint64_t probed_ms;       /* upstreams: last health probe */
-        uint32_t refused_run;     /* keys: 401 and 403 in a row */
-        uint8_t  last_fault;      /* fault_class; FAULT_CLASSES when none yet is 0-initialised: look at `failed` */
+        uint64_t requests_left, tokens_left; /* as the vendor's head said; UINT64_MAX: of these nothing */
+        uint64_t left_until_ms;              /* void from then on */
+        uint64_t attempts, failed, parked;   /* since the cell is there */
+        uint64_t probed_ms;                  /* upstreams: last health probe */
+        uint32_t refused_run;                /* keys: 401 and 403 in a row */
+        uint8_t last_fault; /* fault_class; FAULT_CLASSES when none yet is 0-initialised: look at `failed` */
 } health;
 static_assert(sizeof(health) <= BOARD_CELL_BYTES);
 

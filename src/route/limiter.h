@@ -13,7 +13,8 @@ typedef struct limiter {
 
 /* Room for one more beside these? Always true for none in flight. */
 bool limiter_room(const limiter *l, uint32_t in_flight);
-/* One succeeded while so many were in flight (itself included): above 90 % of the limit it grows by 1/limit. */
+/* One succeeded while so many were in flight (itself included): above 90 % of the limit, or with no room for one
+ * more, it grows by 1/limit. */
 void limiter_good(limiter *l, uint32_t in_flight);
 /* One was rejected for load (429 of concurrency, 503, 529): to 0.7 of min(limit, in_flight), at least 1; once in 5 s or
  * in `hold_ms`, whichever is longer. */

@@ -1,4 +1,5 @@
-/* route/survey: the ways of one alias with what the board knows of them now: for the relay's choice, for admin's view. */
+/* route/survey: the ways of one alias with what the board knows of them now: for the relay's choice, for admin's view.
+ */
 #ifndef ROUTE_SURVEY_H
 #define ROUTE_SURVEY_H
 
