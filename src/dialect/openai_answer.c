@@ -4,7 +4,7 @@
 
 #include "base/limit.h"
 
-enum : uint16_t { ID_TEXT = 1, ID_SOURCE, ID_ERROR };
+enum : uint16_t { ID_TEXT = 1, ID_SOURCE, ID_ERROR, ID_RESULT, ID_COMPLAINT };
 
 /* Decoded and restored in pieces, so that a long text needs no second copy of itself. */
 enum : size_t { PIECE_BYTES = 8 * 1024 };
@@ -21,6 +21,14 @@ static const json_paths *answer_paths(void)
                 {"choices[].message.tool_calls[].custom.input", ID_TEXT},
                 {"choices[].message.function_call.arguments", ID_SOURCE},
                 {"error", ID_ERROR},
+                {"choices[].error", ID_ERROR},
+                {"choices", ID_RESULT},
+                {"data", ID_RESULT},
+                {"code", ID_COMPLAINT},
+                {"message", ID_COMPLAINT},
+                {"msg", ID_COMPLAINT},
+                {"error_code", ID_COMPLAINT},
+                {"error_msg", ID_COMPLAINT},
                 OPENAI_USAGE_PATHS,
         };
         static const json_paths *compiled;
@@ -92,12 +100,25 @@ static err text_begin(openai_answer *a, const json_token *t)
         return OK;
 }
 
+/* Whether this is an answer at all. */
+static void take_sign(openai_answer *a, const json_token *t)
+{
+        if (t->kind == JSON_NULL || t->kind == JSON_KEY)
+                return;
+        if (t->path == ID_ERROR)
+                a->error = true;
+        else if (t->path == ID_COMPLAINT)
+                a->complains = true;
+        else if (t->kind == JSON_ARRAY)
+                a->answers = true;
+}
+
 static err take(openai_answer *a, const json_token *t)
 {
         if (t->path >= OPENAI_USAGE && t->path <= OPENAI_USAGE_LAST)
                 openai_usage_token(&a->usage, a->doc, t);
-        else if (t->path == ID_ERROR && t->kind != JSON_NULL && t->kind != JSON_KEY)
-                a->error = true;
+        else if (t->path >= ID_ERROR && t->path <= ID_COMPLAINT)
+                take_sign(a, t);
         else if ((t->path == ID_TEXT || t->path == ID_SOURCE) && t->kind == JSON_STRING && a->restoring != nullptr
                  && t->end > t->start)
                 return text_begin(a, t);
@@ -121,6 +142,7 @@ err openai_answer_step(openai_answer *a, size_t *budget, bool *done)
                         return OK;
                 if (t.kind == JSON_DONE) {
                         *done = true;
+                        a->error = a->error || (a->complains && !a->answers);
                         return a->restoring == nullptr
                                      ? OK
                                      : region_append(a->out, view_slice(a->doc, a->copied, a->doc.len));

@@ -9,7 +9,8 @@
 
 typedef struct openai_answer {
         openai_usage     usage;
-        bool             error; /* an error object although the status said success */
+        bool             error; /* known when it is done: an error although the status said success */
+        bool             answers, complains; /* has choices or data; has a code or a message beside them or instead */
         const restoring *restoring;
         arena           *arena;
         view             doc;

@@ -1,23 +1,71 @@
 #include "dialect/openai_error.h"
 
 #include "base/limit.h"
+#include "codec/json_text.h"
 
-enum : uint16_t { ID_ERROR = 1, ID_MESSAGE, ID_TYPE, ID_CODE, ID_PARAM };
+/* A place's id is the field it fills and its rank there: what stands at the better place counts, wherever the vendor
+ * wrote it down first. */
+enum : uint16_t {
+        RANKS = 16,
+        MESSAGE = 1 * RANKS,
+        TYPE = 2 * RANKS,
+        CODE = 3 * RANKS,
+        PARAM = 4 * RANKS,
+        RETRY = 5 * RANKS
+};
+
+enum : size_t { FIELDS = 5 };
+
+/* clang-format off */
+static const json_path_row places[] = {
+        {"error.message", MESSAGE},          {"[].error.message", MESSAGE},
+        {"error", MESSAGE + 1},              {"message", MESSAGE + 2},
+        {"message.detail", MESSAGE + 3},     {"message.detail[].msg", MESSAGE + 3},
+        {"msg", MESSAGE + 4},                {"error_msg", MESSAGE + 5},
+        {"detail", MESSAGE + 6},             {"detail[].msg", MESSAGE + 6},
+        {"choices[].error.message", MESSAGE + 7},
+        {"", MESSAGE + 8},
+
+        {"error.type", TYPE},                {"[].error.type", TYPE},
+        {"error.details[].reason", TYPE + 1}, {"[].error.details[].reason", TYPE + 1},
+        {"error.status", TYPE + 2},          {"[].error.status", TYPE + 2},
+        {"type", TYPE + 3},
+
+        {"error.code", CODE},                {"[].error.code", CODE},
+        {"code", CODE + 1},                  {"error_code", CODE + 2},
+        {"statusCode", CODE + 3},            {"choices[].error.code", CODE + 4},
+
+        {"error.param", PARAM},              {"param", PARAM + 1},
+
+        {"error.details[].retryDelay", RETRY}, {"[].error.details[].retryDelay", RETRY},
+};
+/* clang-format on */
+
+typedef struct reading {
+        view fields[FIELDS];
+        uint16_t ranks[FIELDS]; /* of what stands there; RANKS: nothing yet */
+} reading;
 
 static const json_paths *error_paths(void)
 {
-        static const json_path_row rows[] = {{"error", ID_ERROR},        {"error.message", ID_MESSAGE},
-                                             {"error.type", ID_TYPE},    {"error.code", ID_CODE},
-                                             {"error.param", ID_PARAM},  {"message", ID_MESSAGE},
-                                             {"code", ID_CODE},          {"type", ID_TYPE}};
         static const json_paths *compiled;
         if (compiled == nullptr)
-                compiled = json_paths_compile(rows, sizeof rows / sizeof *rows);
+                compiled = json_paths_compile(places, sizeof places / sizeof *places);
         return compiled;
+}
+
+/* As much of a raw string as can matter: a body that called itself a success may hold megabytes of it. */
+static view beginning(view raw)
+{
+        size_t at = 0;
+        for (size_t out = 0; at < raw.len && out <= LIMIT_ERROR_MESSAGE_BYTES; out++)
+                at += raw.data[at] == '\\' ? json_escape_length(view_slice(raw, at, raw.len)) : 1;
+        return view_slice(raw, 0, at);
 }
 
 static view decoded(view raw, arena *a)
 {
+        raw = beginning(raw);
         uint8_t *room = arena_alloc(a, raw.len + 1);
         if (room == nullptr)
                 return (view){};
@@ -32,39 +80,30 @@ static view decoded(view raw, arena *a)
         return view_slice(v, 0, cut);
 }
 
-static void take(openai_error *e, view body, const json_token *t, arena *a)
+static void take(reading *r, view body, const json_token *t, arena *a)
 {
-        view raw = view_slice(body, t->start, t->end);
-        if (t->kind == JSON_NUMBER && t->path == ID_CODE)
-                e->code = arena_copy(a, raw);
-        if (t->kind != JSON_STRING)
+        size_t field = t->path / RANKS - 1u;
+        bool text = t->kind == JSON_STRING, number = t->kind == JSON_NUMBER && t->path / RANKS == CODE / RANKS;
+        if (t->path < RANKS || t->start == t->end || !(text || number) || t->path % RANKS >= r->ranks[field])
                 return;
-        view *field = t->path == ID_MESSAGE || t->path == ID_ERROR ? &e->message
-                    : t->path == ID_TYPE                           ? &e->type
-                    : t->path == ID_CODE                           ? &e->code
-                    : t->path == ID_PARAM                          ? &e->param
-                                                                   : nullptr;
-        if (field != nullptr && field->len == 0)
-                *field = decoded(raw, a);
+        view raw = view_slice(body, t->start, t->end);
+        r->fields[field] = text ? decoded(raw, a) : arena_copy(a, raw);
+        r->ranks[field] = t->path % RANKS;
 }
 
 void openai_error_read(view body, arena *a, openai_error *out)
 {
+        reading r = {.ranks = {RANKS, RANKS, RANKS, RANKS, RANKS}};
         *out = (openai_error){};
         json_scan *s = json_scan_begin(body, error_paths(), a);
-        if (s == nullptr)
-                return;
-        for (;;) {
-                json_token t;
-                size_t     budget = SIZE_MAX;
-                if (failed(json_scan_next(s, &budget, &t))) {
-                        *out = (openai_error){};
+        json_token t = {};
+        while (s != nullptr && t.kind != JSON_DONE) {
+                size_t budget = SIZE_MAX;
+                if (failed(json_scan_next(s, &budget, &t)))
                         return;
-                }
-                if (t.kind == JSON_DONE)
-                        return;
-                take(out, body, &t, a);
+                take(&r, body, &t, a);
         }
+        *out = (openai_error){r.fields[0], r.fields[1], r.fields[2], r.fields[3], r.fields[4]};
 }
 
 static void write_or_null(view v, emit *out)

@@ -10,10 +10,17 @@
 /* What a vendor said; views are decoded, in the arena, empty where it said nothing. */
 typedef struct openai_error {
         view message, type, code, param;
+        view retry_delay; /* when to come back, in the form of google.rpc.RetryInfo: "34s" */
 } openai_error;
 
-/* Reads {"error":{...}}, {"error":"text"} and {"message":...}. A body that is no such JSON leaves everything empty.
- * The message is cut to LIMIT_ERROR_MESSAGE_BYTES at a code point. */
+/* Reads every shape in which vendors of this dialect put an error, at any HTTP status:
+ *   {"error":{"message","type","code","param"}}, also in an array, with "status" and "details" as Google has them
+ *   {"error":"text"}, {"code","error":"text"}         {"code","message"}, {"code","msg"}, {"error_code","error_msg"}
+ *   {"message":{"detail":[{"msg"}]}}                  {"detail":[{"msg"}]}, {"detail":"text"}
+ *   {"statusCode","message"}                          {"choices":[{"error":{...}}]}
+ *   "text"
+ * A number as code becomes its decimal text. A body that is no JSON leaves everything empty. All are cut to
+ * LIMIT_ERROR_MESSAGE_BYTES at a code point. */
 void openai_error_read(view body, arena *a, openai_error *out);
 
 /* Writes {"error":{"message","type","param","code"}}; empty views become null (param, code). */

@@ -56,15 +56,16 @@ const fault_row *fault_describe(fault_class c);
 /* Closed vocabulary for metrics and answers: "rate", "timeout", ... */
 const char *fault_name(fault_class c);
 
-/* What a vendor said of its failure; views may be empty. `vendor` is the upstream's "vendor". */
+/* What a vendor said of its failure; views may be empty. */
 typedef struct fault_said {
-        uint16_t    status;
-        const char *vendor;
+        uint16_t    status; /* below 400: an error inside an answer that called itself a success, or in its stream */
+        const char *vendor; /* the upstream's "vendor"; null: of none we know */
         view        code, type, message;
 } fault_said;
 
 /* Code before status: a 400 may be a rate limit in disguise, a 429 an empty account. Vendors' own codes are rows of
- * fault_vendor.def; text is looked at last, and never for numbers. */
+ * fault_vendor.def; text is looked at last, in its first 2 KiB, for the sentences listed there, and never for numbers:
+ * it may quote the prompt. */
 fault_class fault_of(const fault_said *s);
 
 #endif

@@ -130,6 +130,44 @@ static void test_broken(void)
                "its usage is taken");
 }
 
+static const struct {
+        const char *sentence;
+        bool want;
+        view doc;
+} signs[] = {
+        {"an error object", true, VIEW_INIT("{\"id\":\"x\",\"error\":{\"code\":402}}")},
+        {"an error beside an answer", true, VIEW_INIT("{\"choices\":[],\"error\":\"m\"}")},
+        {"an error inside a choice", true, VIEW_INIT("{\"choices\":[{\"message\":{},\"error\":{\"code\":502}}]}")},
+        {"an error of null inside a choice", false, VIEW_INIT("{\"choices\":[{\"error\":null}]}")},
+        {"a code and a message", true, VIEW_INIT("{\"code\":336501,\"msg\":\"Rate limit reached for RPM\"}")},
+        {"a code, a message and no data", true, VIEW_INIT("{\"code\":20012,\"message\":\"m\",\"data\":null}")},
+        {"a code, a message and data that are no list", true,
+         VIEW_INIT("{\"code\":1,\"message\":\"m\",\"data\":\"x\"}")},
+        {"the old form", true, VIEW_INIT("{\"error_code\":18,\"error_msg\":\"m\"}")},
+        {"a message alone", true, VIEW_INIT("{\"message\":\"m\"}")},
+        {"a message of null", false, VIEW_INIT("{\"message\":null,\"code\":null}")},
+        {"a code beside choices", false, VIEW_INIT("{\"code\":0,\"msg\":\"ok\",\"choices\":[]}")},
+        {"a message behind the choices", false, VIEW_INIT("{\"choices\":[],\"message\":\"m\"}")},
+        {"a list of embeddings", false, VIEW_INIT("{\"object\":\"list\",\"data\":[],\"code\":0}")},
+        {"a message inside a choice", false, VIEW_INIT("{\"choices\":[{\"message\":{\"content\":null}}]}")},
+        {"neither", false, VIEW_INIT("{\"id\":\"x\"}")},
+};
+
+static void test_signs(void)
+{
+        static outcome o;
+        for (size_t i = 0; i < sizeof signs / sizeof *signs; i++) {
+                bool good = true;
+                for (size_t step = 1; step <= signs[i].doc.len + 1; step++) {
+                        run(signs[i].doc, &fake, step, &o);
+                        good = good && !failed(o.code) && o.error == signs[i].want;
+                        run(signs[i].doc, nullptr, step, &o);
+                        good = good && !failed(o.code) && o.error == signs[i].want;
+                }
+                tap_ok(good, signs[i].want ? "is an error in a success" : "is no error", signs[i].sentence);
+        }
+}
+
 /* Long texts are worked through in pieces of 8 KiB: what may not be cut stands across the border in every way. */
 static void test_pieces(void)
 {
@@ -200,6 +238,7 @@ int main(void)
 {
         test_rows();
         test_broken();
+        test_signs();
         test_pieces();
         test_no_room();
         return tap_done();

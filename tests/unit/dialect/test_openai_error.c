@@ -28,7 +28,53 @@ static const struct {
         {"wrong types are nothing", VIEW_INIT("{\"error\":{\"message\":{},\"type\":1,\"code\":[],\"param\":true}}"), "",
          "", "", ""},
         {"no error", VIEW_INIT("{\"ok\":true}"), "", "", "", ""},
-        {"an array", VIEW_INIT("[{\"error\":{\"message\":\"m\"}}]"), "", "", "", ""},
+        {"Google's, in an array",
+         VIEW_INIT("[{\"error\":{\"code\":429,\"message\":\"m\",\"status\":\"RESOURCE_EXHAUSTED\",\"details\":[{\"@"
+                   "type\":"
+                   "\"x\"},{\"retryDelay\":\"34s\"}]}}]"),
+         "m", "RESOURCE_EXHAUSTED", "429", ""},
+        {"Google's, without the array, with a reason",
+         VIEW_INIT(
+                 "{\"error\":{\"status\":\"INVALID_ARGUMENT\",\"code\":400,\"message\":\"m\",\"details\":[{\"reason\":"
+                 "\"API_KEY_INVALID\"}]}}"),
+         "m", "API_KEY_INVALID", "400", ""},
+        {"a number as status is none", VIEW_INIT("{\"error\":{\"message\":\"m\",\"status\":400,\"code\":\"c\"}}"), "m",
+         "", "c", ""},
+        {"SiliconFlow's", VIEW_INIT("{\"code\":20012,\"message\":\"m\",\"data\":null}"), "m", "", "20012", ""},
+        {"xAI's", VIEW_INIT("{\"code\":\"c\",\"error\":\"m\"}"), "m", "", "c", ""},
+        {"Qianfan's", VIEW_INIT("{\"error_code\":18,\"error_msg\":\"m\"}"), "m", "", "18", ""},
+        {"Qianfan's in a success", VIEW_INIT("{\"code\":336501,\"msg\":\"m\"}"), "m", "", "336501", ""},
+        {"Mistral's",
+         VIEW_INIT("{\"object\":\"error\",\"message\":{\"detail\":[{\"loc\":[\"body\"],\"msg\":\"m\",\"type\":\"x\"},{"
+                   "\"msg\":\"n\"}]}"
+                   ",\"type\":\"t\",\"param\":\"p\",\"code\":3051}"),
+         "m", "t", "3051", "p"},
+        {"a list of details", VIEW_INIT("{\"detail\":[{\"loc\":[\"a\",0],\"msg\":\"m\",\"type\":\"missing\"}]}"), "m",
+         "", "", ""},
+        {"a text as detail", VIEW_INIT("{\"detail\":\"m\"}"), "m", "", "", ""},
+        {"a gateway's", VIEW_INIT("{\"statusCode\":401,\"message\":\"m\"}"), "m", "", "401", ""},
+        {"nothing but a text", VIEW_INIT("\"Invalid token\""), "Invalid token", "", "", ""},
+        {"OpenRouter's, inside an answer",
+         VIEW_INIT("{\"id\":\"i\",\"choices\":[{\"message\":{\"content\":\"hi\"},\"error\":{\"code\":502,\"message\":"
+                   "\"m\"}}]}"),
+         "m", "", "502", ""},
+        {"OpenRouter's, beside an answer",
+         VIEW_INIT("{\"id\":\"i\",\"choices\":[],\"error\":{\"code\":402,\"message\":\"m\",\"metadata\":{\"raw\":\"r\","
+                   "\"code\":1}}}"),
+         "m", "", "402", ""},
+        {"Anthropic's",
+         VIEW_INIT("{\"type\":\"error\",\"error\":{\"type\":\"t\",\"message\":\"m\"},\"request_id\":\"r\"}"), "m", "t",
+         "", ""},
+        {"the better place counts, wherever it stands",
+         VIEW_INIT("{\"detail\":\"6\",\"msg\":\"4\",\"message\":\"2\",\"type\":\"3\",\"code\":\"1\",\"param\":\"1\","
+                   "\"error\":{"
+                   "\"param\":\"0\",\"code\":\"0\",\"status\":\"2\",\"type\":\"0\",\"message\":\"0\"}}"),
+         "0", "0", "0", "0"},
+        {"an empty better place does not",
+         VIEW_INIT("{\"error\":{\"message\":\"\",\"code\":null},\"message\":\"m\",\"code\":7}"), "m", "", "7", ""},
+        {"a number of another form stays as it is", VIEW_INIT("{\"code\":-1.5e2,\"message\":1}"), "", "", "-1.5e2", ""},
+        {"an empty array", VIEW_INIT("[]"), "", "", "", ""},
+        {"texts in an array", VIEW_INIT("[\"m\"]"), "", "", "", ""},
         {"what begins well and is no JSON leaves nothing", VIEW_INIT("{\"error\":{\"message\":\"m\",\"code\":\"c\"}"),
          "", "", "", ""},
         {"a page", VIEW_INIT("<html>502</html>"), "", "", "", ""},
@@ -79,6 +125,47 @@ static void test_cut(void)
         tap_ok(e.message.len == 0 && e.code.len == 0, SUBJECT, "without memory nothing is read");
 }
 
+static void test_retry_delay(void)
+{
+        static const view bodies[] = {
+                VIEW_INIT("{\"error\":{\"code\":429,\"details\":[{\"a\":1},{\"retryDelay\":\"34s\"}]}}"),
+                VIEW_INIT(
+                        "[{\"error\":{\"code\":429,\"details\":[{\"retryDelay\":\"34s\"},{\"retryDelay\":\"1s\"}]}}]"),
+                VIEW_INIT("{\"error\":{\"code\":429,\"details\":[{\"retryDelay\":34}]},\"retryDelay\":\"34s\"}")};
+        arena a;
+        openai_error e[3];
+        arena_init(&a, 1 << 20);
+        for (size_t i = 0; i < 3; i++)
+                openai_error_read(bodies[i], &a, &e[i]);
+        tap_ok(is(e[0].retry_delay, "34s") && is(e[1].retry_delay, "34s") && e[2].retry_delay.len == 0, SUBJECT,
+               "says when to come back");
+        arena_end(&a);
+}
+
+/* A body that called itself a success may be as long as an answer: of a long text no more is decoded than counts. */
+static void test_long(void)
+{
+        enum : size_t { LONG = 3 << 20 };
+        static uint8_t body[LONG + 64];
+        static const char *const units[] = {"x", "\\n", "\\u00e9", "\\ud83d\\ude00", "\xf0\x9f\x98\x80"};
+        bool whole = true;
+        for (size_t u = 0; u < sizeof units / sizeof *units; u++) {
+                arena a;
+                openai_error e;
+                emit b = emit_into(body, sizeof body);
+                arena_init(&a, 1 << 20);
+                emit_text(&b, "{\"code\":1,\"msg\":\"x");
+                while (b.len < LONG)
+                        emit_text(&b, units[u]);
+                emit_text(&b, "\"}");
+                openai_error_read((view){body, b.len}, &a, &e);
+                whole = whole && is(e.code, "1") && e.message.len <= LIMIT_ERROR_MESSAGE_BYTES
+                        && e.message.len > LIMIT_ERROR_MESSAGE_BYTES - 4;
+                arena_end(&a);
+        }
+        tap_ok(whole, SUBJECT, "of a text of megabytes the beginning is read, in little memory");
+}
+
 static void test_write(void)
 {
         uint8_t room[1024];
@@ -121,6 +208,8 @@ int main(void)
 {
         test_read();
         test_cut();
+        test_retry_delay();
+        test_long();
         test_write();
         return tap_done();
 }
