@@ -71,6 +71,18 @@ static err dns_read(const catalog_reader *r, const config_node *root)
         return OK;
 }
 
+static err balancers_read(const catalog_reader *r, const config_node *root)
+{
+        catalog           *c = r->out;
+        const config_node *list = config_get(root, "balancers");
+        catalog_ranges     ranges = {c->balancers, LIMIT_BALANCERS, 0};
+        TRY(catalog_read_ranges(r, root, "balancers", &ranges));
+        if (list != nullptr && ranges.count == 0)
+                return catalog_read_fail(r, list, "EMPTY_LIST", "must name a range, or be left out");
+        c->balancer_count = ranges.count;
+        return OK;
+}
+
 static err settings_read(const catalog_reader *r, const config_node *root)
 {
         static const char *const known[] = {
@@ -82,12 +94,19 @@ static err settings_read(const catalog_reader *r, const config_node *root)
         const config_node *node = config_get(root, "settings");
         if (node != nullptr)
                 TRY(config_keys(node, known, r->fault));
-#define SETTING(name, fallback, min, max, unit, why)                                              \
-        s->name = (fallback);                                                                     \
-        if (config_get(node, #name) != nullptr)                                                   \
+#define SETTING(name, fallback, min, max, unit, why) \
+        s->name = (fallback);                        \
+        if (config_get(node, #name) != nullptr)      \
                 TRY(config_u64(node, #name, (config_range){(min), (max)}, &s->name, r->fault));
 #include "route/setting.def"
 #undef SETTING
+        /* The built-in first time gives way to a smaller largest one; two written ones that disagree are a slip. */
+        const config_node *most = config_get(node, "breaker_open_most_ms");
+        if (s->breaker_open_ms > s->breaker_open_most_ms && most != nullptr
+            && config_get(node, "breaker_open_ms") != nullptr)
+                return catalog_read_fail(r, most, "NOT_ALLOWED", "is less than \"breaker_open_ms\"");
+        if (s->breaker_open_ms > s->breaker_open_most_ms)
+                s->breaker_open_ms = s->breaker_open_most_ms;
         return OK;
 }
 
@@ -115,13 +134,14 @@ static void sort(catalog *c)
 
 static err compile(const catalog_reader *r)
 {
-        static const char *const known[] = {"lethe",  "hosts", "dns",      "keys", "upstreams",
-                                            "models", "admin", "settings", nullptr};
+        static const char *const known[] = {"lethe",     "hosts",  "dns",   "balancers", "keys",
+                                            "upstreams", "models", "admin", "settings",  nullptr};
         const config_node       *root = config_root(r->doc);
         TRY(config_keys(root, known, r->fault));
         TRY(version_read(r, root));
         TRY(hosts_read(r, root));
         TRY(dns_read(r, root));
+        TRY(balancers_read(r, root));
         TRY(catalog_read_upstreams(r, root));
         TRY(catalog_read_models(r, root));
         TRY(catalog_read_callers(r, root));

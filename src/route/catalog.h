@@ -81,9 +81,9 @@ typedef struct catalog_target {
         char            model[128]; /* the vendor's name for it; goes into the body */
         uint16_t        weight;     /* 1 to 1000; 100 when not said */
         uint64_t        price_in, price_out; /* millionths of the operator's currency for a million tokens */
-        uint32_t        context_tokens; /* 0: not said */
-        uint32_t        min_chars, max_chars; /* body text it is meant for; 0 and UINT32_MAX: any */
-        bool            downgrade; /* a lesser model: with the caller's consent only */
+        uint32_t        context_tokens;       /* 0: not said */
+        uint32_t        min_chars, max_chars; /* bytes of text it is meant for, both included; 0 and UINT32_MAX: any */
+        bool            downgrade;            /* a lesser model: with the caller's consent only */
         catalog_prefill prefill;
 } catalog_target;
 
@@ -132,8 +132,8 @@ typedef struct catalog {
         char             projects[LIMIT_PROJECTS][LIMIT_NAME_BYTES]; /* distinct names, in order of first use */
         char             vendors[LIMIT_UPSTREAMS][LIMIT_NAME_BYTES]; /* distinct, in order of first use */
         size_t           residency_count, balancer_count;
-        char             residencies[32][16]; /* distinct tags, in order of first use */
-        catalog_cidr     balancers[8]; /* from these PROXY protocol v2 is required, from nobody else understood */
+        char             residencies[LIMIT_RESIDENCIES][LIMIT_RESIDENCY_BYTES]; /* distinct, in order of first use */
+        catalog_cidr     balancers[LIMIT_BALANCERS]; /* from these PROXY protocol v2 is required, and from no other */
         char             dns[4][64];       /* servers "ip" or "ip:port" instead of the system's */
         catalog_key      keys[LIMIT_KEYS]; /* in the file's order */
         catalog_upstream upstreams[LIMIT_UPSTREAMS];

@@ -2,6 +2,7 @@
 #include "route/catalog_read.h"
 
 #include "base/limit.h"
+#include "route/catalog_residency.h"
 
 static bool id_byte(uint8_t c)
 {
@@ -82,12 +83,22 @@ static err models_read(const catalog_reader *r, const config_node *node, catalog
 
 static err key_read(const catalog_reader *r, const config_node *node, catalog_key *key)
 {
-        static const char *const known[] = {"id", "hash", "project", "models", "expires", nullptr};
+        static const char *const known[] = {"id",        "hash",     "project",   "models", "expires",
+                                            "residency", "priority", "downgrade", "hedge",  nullptr};
+        static const char *const priorities[] = {
+                [PRIORITY_LOW] = "low", [PRIORITY_NORMAL] = "normal", [PRIORITY_HIGH] = "high", nullptr};
         TRY(config_keys(node, known, r->fault));
         TRY(id_read(r, node, key));
         TRY(catalog_read_hash_of(r, node, "hash", key->hash));
         TRY(project_read(r, node, key));
         TRY(models_read(r, node, key));
+        uint8_t priority = PRIORITY_NORMAL;
+        TRY(catalog_read_word(r, node, "priority", priorities, &priority));
+        key->priority = (catalog_priority)priority;
+        TRY(catalog_read_flag(r, node, "downgrade", &key->downgrade));
+        TRY(catalog_read_flag(r, node, "hedge", &key->hedge));
+        TRY(catalog_residency_demand(r, node, &key->residency));
+        TRY(catalog_residency_check(r, node, key));
         const config_node *expires = config_get(node, "expires");
         key->expires_s = UINT64_MAX;
         return expires == nullptr ? OK : catalog_read_time(r, expires, &key->expires_s);

@@ -1,8 +1,24 @@
 #include "route/catalog_read.h"
 
+#include <assert.h>
+
+#include "base/emit.h"
+
 err catalog_read_fail(const catalog_reader *r, const config_node *n, const char *code, const char *text)
 {
         return config_fail(n, code, text, nullptr, r->fault);
+}
+
+err catalog_read_fail_number(const catalog_reader *r, const config_node *n, const char *code, catalog_sentence s)
+{
+        uint8_t text[sizeof r->fault->text];
+        emit    e = emit_into(text, sizeof text - 1);
+        emit_text(&e, s.before);
+        emit_u64(&e, s.number);
+        emit_text(&e, s.after);
+        assert(!e.full);
+        text[e.len] = 0;
+        return catalog_read_fail(r, n, code, (const char *)text);
 }
 
 static bool name_byte(uint8_t c, const char *more)
@@ -65,9 +81,9 @@ err catalog_read_hash_of(const catalog_reader *r, const config_node *parent, con
 static uint64_t days_of(uint64_t year, uint64_t month, uint64_t day)
 {
         year -= month <= 2;
-        uint64_t from_march = (month + 9) % 12;
-        uint64_t day_of_year = (153 * from_march + 2) / 5 + day - 1;
-        uint64_t days = year * 365 + year / 4 - year / 100 + year / 400 + day_of_year;
+        uint64_t           from_march = (month + 9) % 12;
+        uint64_t           day_of_year = (153 * from_march + 2) / 5 + day - 1;
+        uint64_t           days = year * 365 + year / 4 - year / 100 + year / 400 + day_of_year;
         constexpr uint64_t to_1970 = 719468;
         return days - to_1970;
 }
@@ -112,6 +128,42 @@ err catalog_read_time(const catalog_reader *r, const config_node *n, uint64_t *o
         return OK;
 }
 
+err catalog_read_flag(const catalog_reader *r, const config_node *parent, const char *key, bool *out)
+{
+        return config_get(parent, key) == nullptr ? OK : config_bool(parent, key, out, r->fault);
+}
+
+err catalog_read_number(const catalog_reader *r, const config_node *parent, const char *key, config_range range,
+                        uint64_t *out)
+{
+        return config_get(parent, key) == nullptr ? OK : config_u64(parent, key, range, out, r->fault);
+}
+
+err catalog_read_word(const catalog_reader *r, const config_node *parent, const char *key, const char *const words[],
+                      uint8_t *out)
+{
+        const config_node *n = config_get(parent, key);
+        view               word;
+        if (n == nullptr)
+                return OK;
+        TRY(config_text_of(n, &word, r->fault));
+        for (uint8_t i = 0; words[i] != nullptr; i++)
+                if (view_equal(word, view_of_text(words[i]))) {
+                        *out = i;
+                        return OK;
+                }
+        uint8_t text[sizeof r->fault->text];
+        emit    e = emit_into(text, sizeof text - 1);
+        for (size_t i = 0; words[i] != nullptr; i++) {
+                emit_text(&e, i == 0 ? "must be \"" : "\" or \"");
+                emit_text(&e, words[i]);
+        }
+        emit_byte(&e, '"');
+        assert(!e.full);
+        text[e.len] = 0;
+        return config_fail(n, "UNKNOWN_WORD", (const char *)text, config_nearest(word, words), r->fault);
+}
+
 err catalog_read_list(const catalog_reader *r, const config_node *parent, const char *key, size_t most,
                       const config_node **first)
 {
@@ -129,4 +181,23 @@ err catalog_read_optional_list(const catalog_reader *r, const config_node *paren
 {
         *first = nullptr;
         return config_get(parent, key) == nullptr ? OK : catalog_read_list(r, parent, key, most, first);
+}
+
+err catalog_read_ranges(const catalog_reader *r, const config_node *parent, const char *key, catalog_ranges *ranges)
+{
+        const config_node *n;
+        TRY(catalog_read_optional_list(r, parent, key, ranges->most, &n));
+        for (; n != nullptr; n = config_next(n)) {
+                catalog_cidr *range = &ranges->out[ranges->count];
+                view          v;
+                TRY(config_text_of(n, &v, r->fault));
+                if (!address_cidr_parse(v, range))
+                        return catalog_read_fail(r, n, "BAD_CIDR",
+                                                 "must be a range like 10.0.0.0/8, its bits behind the prefix zero");
+                for (size_t i = 0; i < ranges->count; i++)
+                        if (memcmp(&ranges->out[i], range, sizeof *range) == 0)
+                                return catalog_read_fail(r, n, "DUPLICATE_NAME", "the range stands twice in this list");
+                ranges->count++;
+        }
+        return OK;
 }

@@ -1,6 +1,7 @@
-/* Where requests may go: "upstreams" and "models". */
+/* Where requests may go: "upstreams". */
 #include "base/limit.h"
 #include "route/catalog_read.h"
+#include "route/catalog_residency.h"
 #include "route/catalog_url.h"
 
 static err vendor_read(const catalog_reader *r, const config_node *node, catalog_upstream *u)
@@ -30,20 +31,9 @@ static err name_read(const catalog_reader *r, const config_node *node, catalog_u
 
 static err local_read(const catalog_reader *r, const config_node *node, catalog_upstream *u)
 {
-        const config_node *n;
-        TRY(catalog_read_optional_list(r, node, "local", sizeof u->local / sizeof u->local[0], &n));
-        for (; n != nullptr; n = config_next(n)) {
-                catalog_cidr *range = &u->local[u->local_count];
-                view          v;
-                TRY(config_text_of(n, &v, r->fault));
-                if (!address_cidr_parse(v, range))
-                        return catalog_read_fail(r, n, "BAD_CIDR",
-                                                 "must be a range like 10.0.0.0/8, its bits behind the prefix zero");
-                for (size_t i = 0; i < u->local_count; i++)
-                        if (memcmp(&u->local[i], range, sizeof *range) == 0)
-                                return catalog_read_fail(r, n, "DUPLICATE_NAME", "the range stands twice in this list");
-                u->local_count++;
-        }
+        catalog_ranges ranges = {u->local, sizeof u->local / sizeof u->local[0], 0};
+        TRY(catalog_read_ranges(r, node, "local", &ranges));
+        u->local_count = (uint8_t)ranges.count;
         return OK;
 }
 
@@ -147,6 +137,10 @@ static err base_url_read(const catalog_reader *r, const config_node *node, catal
         const char *wrong = catalog_url_parse(v, url);
         if (wrong != nullptr)
                 return catalog_read_fail(r, n, "BAD_URL", wrong);
+        if (strcmp(url->host.name, "aip.baidubce.com") == 0)
+                return catalog_read_fail(r, n, "BAD_URL",
+                                         "this host wants its token in the address of each call, where logs keep it; "
+                                         "use https://qianfan.baidubce.com/v2");
         memcpy(u->host, url->host.name, sizeof u->host);
         memcpy(u->path, url->path, sizeof u->path);
         u->port = url->port;
@@ -154,10 +148,32 @@ static err base_url_read(const catalog_reader *r, const config_node *node, catal
         return OK;
 }
 
+static err health_read(const catalog_reader *r, const config_node *node, catalog_upstream *u)
+{
+        static const char *const known[] = {"path", "every_ms", nullptr};
+        const config_node       *health = config_get(node, "health"), *path = nullptr;
+        uint64_t                 every_ms = 5000;
+        view                     v;
+        if (health == nullptr)
+                return OK;
+        TRY(config_keys(health, known, r->fault));
+        TRY(config_member(health, "path", CONFIG_TEXT, &path, r->fault));
+        TRY(config_text_of(path, &v, r->fault));
+        if (v.len < 2 || v.len >= sizeof u->health_path || !catalog_path_valid(v))
+                return catalog_read_fail(r, path, "BAD_PATH",
+                                         "must be a path like /models: letters, digits and -._~ between single "
+                                         "slashes, not at its end, up to 63 characters");
+        memcpy(u->health_path, v.data, v.len);
+        TRY(catalog_read_number(r, health, "every_ms", (config_range){1000, 600000}, &every_ms));
+        u->health_ms = (uint32_t)every_ms;
+        return OK;
+}
+
 static err upstream_read(const catalog_reader *r, const config_node *node, catalog_upstream *u)
 {
-        static const char *const known[] = {"name",      "vendor", "base_url",   "ca",         "pins",
-                                            "addresses", "local",  "credential", "plain_http", nullptr};
+        static const char *const known[] = {"name",  "vendor",    "base_url",   "ca",          "pins",
+                                            "local", "addresses", "credential", "credentials", "plain_http",
+                                            "proxy", "residency", "health",     nullptr};
         catalog_url              url;
         TRY(config_keys(node, known, r->fault));
         TRY(name_read(r, node, u));
@@ -169,13 +185,10 @@ static err upstream_read(const catalog_reader *r, const config_node *node, catal
         if (u->tls)
                 TRY(ca_read(r, node, u));
         TRY(pins_read(r, node, u));
-        const config_node  *credential = config_get(node, "credential");
-        catalog_credential *one = &u->credentials[0];
-        u->credential_count = 1;
-        one->weight = 100;
-        if (credential == nullptr)
-                return OK;
-        return catalog_read_name(r, credential, (catalog_text){one->name, sizeof one->name, ""});
+        TRY(catalog_read_pool(r, node, u));
+        TRY(catalog_read_proxy(r, node, u));
+        TRY(health_read(r, node, u));
+        return catalog_residency_declare(r, node, &u->residency);
 }
 
 err catalog_read_upstreams(const catalog_reader *r, const config_node *root)
@@ -185,58 +198,5 @@ err catalog_read_upstreams(const catalog_reader *r, const config_node *root)
         TRY(catalog_read_list(r, root, "upstreams", LIMIT_UPSTREAMS, &n));
         for (; n != nullptr; n = config_next(n), c->upstream_count++)
                 TRY(upstream_read(r, n, &c->upstreams[c->upstream_count]));
-        return OK;
-}
-
-static err target_read(const catalog_reader *r, const config_node *node, catalog_model *m)
-{
-        static const char *const known[] = {"upstream", "model", nullptr};
-        const catalog           *c = r->out;
-        catalog_target          *t = &m->targets[m->target_count];
-        char                     name[LIMIT_NAME_BYTES];
-        TRY(config_keys(node, known, r->fault));
-        TRY(catalog_read_name_of(r, node, "upstream", (catalog_text){name, sizeof name, ""}));
-        size_t u = 0;
-        while (u < c->upstream_count && strcmp(c->upstreams[u].name, name) != 0)
-                u++;
-        if (u == c->upstream_count)
-                return catalog_read_fail(r, config_get(node, "upstream"), "UNKNOWN_UPSTREAM",
-                                         "no element of \"upstreams\" has this name");
-        t->upstream = (uint16_t)u;
-        TRY(catalog_read_name_of(r, node, "model", (catalog_text){t->model, sizeof t->model, "@"}));
-        t->weight = 100;
-        t->max_chars = UINT32_MAX;
-        for (const catalog_target *other = m->targets; other < t; other++)
-                if (other->upstream == t->upstream && strcmp(other->model, t->model) == 0)
-                        return catalog_read_fail(r, node, "DUPLICATE_NAME", "the target stands twice in this list");
-        m->target_count++;
-        return OK;
-}
-
-static err model_read(const catalog_reader *r, const config_node *node, catalog_model *m)
-{
-        static const char *const known[] = {"name", "targets", nullptr};
-        TRY(config_keys(node, known, r->fault));
-        TRY(catalog_read_name_of(r, node, "name", (catalog_text){m->name, sizeof m->name, ""}));
-        for (const catalog_model *other = r->out->models; other < m; other++)
-                if (strcmp(other->name, m->name) == 0)
-                        return catalog_read_fail(r, config_get(node, "name"), "DUPLICATE_NAME",
-                                                 "another model has this name");
-        const config_node *n;
-        TRY(catalog_read_list(r, node, "targets", LIMIT_TARGETS, &n));
-        if (n == nullptr)
-                return catalog_read_fail(r, config_get(node, "targets"), "EMPTY_LIST", "must name a target");
-        for (; n != nullptr; n = config_next(n))
-                TRY(target_read(r, n, m));
-        return OK;
-}
-
-err catalog_read_models(const catalog_reader *r, const config_node *root)
-{
-        catalog           *c = r->out;
-        const config_node *n;
-        TRY(catalog_read_list(r, root, "models", LIMIT_MODELS, &n));
-        for (; n != nullptr; n = config_next(n), c->model_count++)
-                TRY(model_read(r, n, &c->models[c->model_count]));
-        return OK;
+        return catalog_check_groups(r, root);
 }

@@ -113,15 +113,11 @@ static bool segment_valid(view segment)
         return true;
 }
 
-static bool path_read(view path, char out[static LIMIT_HOST_BYTES])
+bool catalog_path_valid(view path)
 {
-        if (path.len > 0 && path.data[path.len - 1] == '/')
-                path = view_slice(path, 0, path.len - 1);
-        if (path.len >= LIMIT_HOST_BYTES)
-                return false;
-        if (path.len > 0)
-                memcpy(out, path.data, path.len);
         while (path.len > 0) {
+                if (path.data[0] != '/')
+                        return false;
                 path = view_slice(path, 1, path.len);
                 const uint8_t *slash = path.len == 0 ? nullptr : memchr(path.data, '/', path.len);
                 view           segment = view_slice(path, 0, slash == nullptr ? path.len : (size_t)(slash - path.data));
@@ -130,6 +126,17 @@ static bool path_read(view path, char out[static LIMIT_HOST_BYTES])
                 path = view_slice(path, segment.len, path.len);
         }
         return true;
+}
+
+static bool path_read(view path, char out[static LIMIT_HOST_BYTES])
+{
+        if (path.len > 0 && path.data[path.len - 1] == '/')
+                path = view_slice(path, 0, path.len - 1);
+        if (path.len >= LIMIT_HOST_BYTES)
+                return false;
+        if (path.len > 0)
+                memcpy(out, path.data, path.len);
+        return catalog_path_valid(path);
 }
 
 const char *catalog_url_parse(view text, catalog_url *out)

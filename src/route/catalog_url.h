@@ -26,6 +26,9 @@ typedef struct catalog_url {
 /* Reads "https://host[:port][/path]". Returns null, or a sentence that says what is wrong. */
 const char *catalog_url_parse(view text, catalog_url *out);
 
+/* A path of single slashes, each before a part that is neither empty nor "." or ".."; none at its end. */
+bool catalog_path_valid(view path);
+
 /* Splits "host", "host:port" or "[address]:port"; *port is empty when there is none. False when it is none of them. */
 bool catalog_host_split(view text, view *host, view *port);
 

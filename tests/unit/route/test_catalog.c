@@ -28,6 +28,17 @@ static const catalog_row rows[] = {
         {"a name server twice", LAST, LAST ",\"dns\":[\"9.9.9.9\",\"9.9.9.9\"]", "DUPLICATE_NAME", "/dns/1"},
         {"no name server", LAST, LAST ",\"dns\":[]", "EMPTY_LIST", "/dns"},
         {"5 name servers", LAST, LAST ",\"dns\":[1,2,3,4,5]", "TOO_MANY", "/dns"},
+        {"a balancer is a range", LAST, LAST ",\"balancers\":[\"10.0.0.1\"]", "BAD_CIDR", "/balancers/0"},
+        {"with clean bits", LAST, LAST ",\"balancers\":[\"10.0.0.0/8\",\"10.0.0.1/8\"]", "BAD_CIDR", "/balancers/1"},
+        {"a balancer is a text", LAST, LAST ",\"balancers\":[10]", "WRONG_TYPE", "/balancers/0"},
+        {"a balancer stands once", LAST, LAST ",\"balancers\":[\"10.0.0.0/8\",\"10.0.0.0/8\"]", "DUPLICATE_NAME",
+         "/balancers/1"},
+        {"no balancer", LAST, LAST ",\"balancers\":[]", "EMPTY_LIST", "/balancers"},
+        {"9 balancers", LAST, LAST ",\"balancers\":[1,2,3,4,5,6,7,8,9]", "TOO_MANY", "/balancers"},
+        {"a breaker's times in order", LAST,
+         LAST ",\"settings\":{\"breaker_open_ms\":1000,\"breaker_open_most_ms\":1000}", "", ""},
+        {"and not", LAST, LAST ",\"settings\":{\"breaker_open_ms\":1001,\"breaker_open_most_ms\":1000}", "NOT_ALLOWED",
+         "/settings/breaker_open_most_ms"},
         {"settings that are no object", LAST, LAST ",\"settings\":[]", "WRONG_TYPE", "/settings"},
         {"an unknown setting", LAST, LAST ",\"settings\":{\"idle\":1}", "UNKNOWN_KEY", "/settings/idle"},
         {"a setting that is too small",
@@ -75,6 +86,15 @@ static void seen(void)
         tap_ok(c != nullptr && c->dns_count == 4 && strcmp(c->dns[1], "9.9.9.9:5353") == 0
                        && strcmp(c->dns[2], "[2620:fe::fe]:53") == 0,
                SUBJECT, "name servers are kept");
+        c = catalog_with("", "");
+        tap_ok(c != nullptr && c->balancer_count == 0, SUBJECT, "balancers are none unless said");
+        c = catalog_with(LAST, LAST ",\"balancers\":[\"10.0.0.0/8\",\"fd00::/8\"]");
+        tap_ok(c != nullptr && c->balancer_count == 2 && c->balancers[0].bits == 8 && c->balancers[0].net[0] == 10
+                       && c->balancers[1].family == 6,
+               SUBJECT, "balancers are kept");
+        c = catalog_with(LAST, LAST ",\"settings\":{\"breaker_open_most_ms\":700}");
+        tap_ok(c != nullptr && c->settings.breaker_open_ms == 700, SUBJECT,
+               "a breaker's first time is never more than its largest");
         config_fault f;
         bool good = failed(catalog_compile(catalog_changed("\"hosts\"", "\"hots\""), catalog_room(), &f)) && f.line == 2
                     && f.column == 1 && strcmp(f.text, "unknown key; did you mean \"hosts\"?") == 0;

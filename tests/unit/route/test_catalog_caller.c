@@ -31,6 +31,15 @@ static const catalog_row rows[] = {
         {"and once", "[\"*\"]", "[\"*\",\"*\"]", "NOT_ALLOWED", "/keys/1/models"},
         {"an end is a time", "[\"small\"]", "[\"small\"],\"expires\":\"2027-01-01\"", "BAD_TIME", "/keys/0/expires"},
         {"written as a text", "[\"small\"]", "[\"small\"],\"expires\":1", "WRONG_TYPE", "/keys/0/expires"},
+        {"a priority is a known word", "[\"small\"]", "[\"small\"],\"priority\":\"hihg\"", "UNKNOWN_WORD",
+         "/keys/0/priority"},
+        {"a priority is a text", "[\"small\"]", "[\"small\"],\"priority\":2", "WRONG_TYPE", "/keys/0/priority"},
+        {"consent is true or false", "[\"small\"]", "[\"small\"],\"downgrade\":\"yes\"", "WRONG_TYPE",
+         "/keys/0/downgrade"},
+        {"that to pay too", "[\"small\"]", "[\"small\"],\"hedge\":1", "WRONG_TYPE", "/keys/0/hedge"},
+        {"a residency is a list", "[\"small\"]", "[\"small\"],\"residency\":\"eu\"", "WRONG_TYPE", "/keys/0/residency"},
+        {"of tags that upstreams carry", "[\"small\"]", "[\"small\"],\"residency\":[\"eu\"]", "IMPOSSIBLE_RESIDENCY",
+         "/keys/0/residency/0"},
         {"admins may be none", END, END ",\"admin\":[]", "", ""},
         {"an admin's unknown key", END, END ",\"admin\":[{\"nam\":\"x\"}]", "UNKNOWN_KEY", "/admin/0/nam"},
         {"an admin needs a name", END, END ",\"admin\":[{\"hash\":\"" HASH_A "\"}]", "MISSING_KEY", "/admin/0"},
@@ -62,6 +71,27 @@ static void seen(void)
         tap_ok(c != nullptr && c->project_count == 1 && c->keys[1].project == 0, SUBJECT, "keys may share a project");
         c = catalog_with("[\"small\"]", "[\"small\"],\"expires\":\"2027-01-01T00:00:00Z\"");
         tap_ok(c != nullptr && c->keys[0].expires_s == 1798761600, SUBJECT, "an end is kept");
+        tap_ok(c != nullptr && c->keys[0].priority == PRIORITY_NORMAL && !c->keys[0].downgrade && !c->keys[0].hedge
+                       && c->keys[0].residency == 0,
+               SUBJECT, "unless it is said, a key has no privileges and bounds");
+        static const struct {
+                const char *put;
+                catalog_priority want;
+        } priorities[] = {{"[\"small\"],\"priority\":\"low\"", PRIORITY_LOW},
+                          {"[\"small\"],\"priority\":\"normal\"", PRIORITY_NORMAL},
+                          {"[\"small\"],\"priority\":\"high\"", PRIORITY_HIGH}};
+        for (size_t i = 0; i < sizeof priorities / sizeof priorities[0]; i++) {
+                c = catalog_with("[\"small\"]", priorities[i].put);
+                tap_ok(c != nullptr && c->keys[0].priority == priorities[i].want
+                               && c->keys[1].priority == PRIORITY_NORMAL,
+                       SUBJECT, "a priority is kept");
+        }
+        c = catalog_with("[\"small\"]", "[\"small\"],\"downgrade\":true");
+        tap_ok(c != nullptr && c->keys[0].downgrade && !c->keys[0].hedge && !c->keys[1].downgrade, SUBJECT,
+               "consent to a lesser model is kept");
+        c = catalog_with("[\"small\"]", "[\"small\"],\"hedge\":true");
+        tap_ok(c != nullptr && c->keys[0].hedge && !c->keys[0].downgrade && !c->keys[1].hedge, SUBJECT,
+               "consent to pay twice is kept");
         c = catalog_with(END, ADMIN);
         tap_ok(c != nullptr && c->admin_count == 2 && strcmp(c->admins[1].name, "dev") == 0
                        && c->admins[1].hash[0] == 0xff,

@@ -80,29 +80,31 @@ static const catalog_row rows[] = {
         {"a pin stands once", ONE, ONE ",\"pins\":[\"" HASH_A "\",\"" HASH_B "\",\"" HASH_A "\"]", "DUPLICATE_NAME",
          "/upstreams/0/pins/2"},
         {"at most 4 pins", ONE, ONE ",\"pins\":[1,2,3,4,5]", "TOO_MANY", "/upstreams/0/pins"},
-        {"a credential is a name", ONE, ONE ",\"credential\":\"\"", "BAD_NAME", "/upstreams/0/credential"},
-
-        {"models are required", "\"models\"", "\"note\"", "MISSING_KEY", ""},
-        {"a model's unknown key", "\"targets\"", "\"target\"", "UNKNOWN_KEY", "/models/0/target"},
-        {"a model needs a name", "\"name\":\"small\",", "", "MISSING_KEY", "/models/0"},
-        {"model names are unique", "\"name\":\"big\"", "\"name\":\"small\"", "DUPLICATE_NAME", "/models/1/name"},
-        {"a model name has at most 63 characters", "\"name\":\"big\"",
-         "\"name\":\"1234567890123456789012345678901234567890123456789012345678901234\"", "BAD_NAME", "/models/1/name"},
-        {"a model needs targets", "\"targets\":[{\"upstream\":\"one\",\"model\":\"gpt-4o\"}]", "\"note\":0",
-         "MISSING_KEY", "/models/1"},
-        {"at least one", "[{\"upstream\":\"one\",\"model\":\"gpt-4o\"}]", "[]", "EMPTY_LIST", "/models/1/targets"},
-        {"a target's unknown key", "\"upstream\":\"two\"", "\"upsteam\":\"two\"", "UNKNOWN_KEY",
-         "/models/0/targets/1/upsteam"},
-        {"a target needs an upstream", "\"upstream\":\"two\",", "", "MISSING_KEY", "/models/0/targets/1"},
-        {"a target's upstream must exist", "\"upstream\":\"two\"", "\"upstream\":\"twoo\"", "UNKNOWN_UPSTREAM",
-         "/models/0/targets/1/upstream"},
-        {"a target needs a model", ",\"model\":\"llama\"", "", "MISSING_KEY", "/models/0/targets/1"},
-        {"a target's model is a name", "\"llama\"", "\"lla\\\"ma\"", "BAD_NAME", "/models/0/targets/1/model"},
-        {"a target's model may have an at sign", "\"llama\"", "\"@cf/meta/llama\"", "", ""},
-        {"a target stands once", "{\"upstream\":\"two\",\"model\":\"llama\"}",
-         "{\"upstream\":\"one\",\"model\":\"gpt-4o-mini\"}", "DUPLICATE_NAME", "/models/0/targets/1"},
-        {"the same upstream with another model", "{\"upstream\":\"two\",\"model\":\"llama\"}",
-         "{\"upstream\":\"one\",\"model\":\"gpt-4o\"}", "", ""},
+        {"the old Baidu interface is refused", URL, "https://aip.baidubce.com/rpc/2.0", "BAD_URL",
+         "/upstreams/0/base_url"},
+        {"whatever its case", URL, "https://AIP.BaiduBCE.com", "BAD_URL", "/upstreams/0/base_url"},
+        {"the new one is not", URL, "https://qianfan.baidubce.com/v2", "", ""},
+        {"health is an object", ONE, ONE ",\"health\":\"/models\"", "WRONG_TYPE", "/upstreams/0/health"},
+        {"health's unknown key", ONE, ONE ",\"health\":{\"path\":\"/models\",\"every\":1}", "UNKNOWN_KEY",
+         "/upstreams/0/health/every"},
+        {"health needs a path", ONE, ONE ",\"health\":{}", "MISSING_KEY", "/upstreams/0/health"},
+        {"that is a text", ONE, ONE ",\"health\":{\"path\":1}", "WRONG_TYPE", "/upstreams/0/health/path"},
+        {"that begins with a slash", ONE, ONE ",\"health\":{\"path\":\"models\"}", "BAD_PATH",
+         "/upstreams/0/health/path"},
+        {"that is more than a slash", ONE, ONE ",\"health\":{\"path\":\"/\"}", "BAD_PATH", "/upstreams/0/health/path"},
+        {"that has no query", ONE, ONE ",\"health\":{\"path\":\"/models?x=1\"}", "BAD_PATH",
+         "/upstreams/0/health/path"},
+        {"that leads nowhere else", ONE, ONE ",\"health\":{\"path\":\"/../models\"}", "BAD_PATH",
+         "/upstreams/0/health/path"},
+        {"that has at most 63 characters", ONE,
+         ONE ",\"health\":{\"path\":\"/234567890123456789012345678901234567890123456789012345678901234\"}", "BAD_PATH",
+         "/upstreams/0/health/path"},
+        {"and 63 are well", ONE,
+         ONE ",\"health\":{\"path\":\"/23456789012345678901234567890123456789012345678901234567890123\"}", "", ""},
+        {"asked at most once a second", ONE, ONE ",\"health\":{\"path\":\"/models\",\"every_ms\":999}", "OUT_OF_RANGE",
+         "/upstreams/0/health/every_ms"},
+        {"and at least every ten minutes", ONE, ONE ",\"health\":{\"path\":\"/models\",\"every_ms\":600001}",
+         "OUT_OF_RANGE", "/upstreams/0/health/every_ms"},
 };
 
 /* Each key of the file is seen in the result: a reader that ignored it would fail here. */
@@ -126,21 +128,19 @@ static void seen(void)
                        && c->upstreams[1].local_count == 1 && c->upstreams[1].local[0].bits == 8
                        && c->upstreams[0].address_count == 0,
                SUBJECT, "a literal address is the address to connect to");
-        tap_ok(c != nullptr && c->upstreams[0].credentials[0].name[0] == 0 && c->upstreams[0].pin_count == 0, SUBJECT,
-               "without credential and pins there are none");
-        c = catalog_with(ONE, ONE ",\"credential\":\"main\",\"pins\":[\"" HASH_A "\",\"" HASH_B
-                                  "\"],\"addresses\":[\"8.8.8.8\"]");
-        tap_ok(c != nullptr && strcmp(c->upstreams[0].credentials[0].name, "main") == 0, SUBJECT, "a credential is kept");
+        tap_ok(c != nullptr && c->upstreams[0].pin_count == 0, SUBJECT, "without pins there are none");
+        c = catalog_with(ONE, ONE ",\"pins\":[\"" HASH_A "\",\"" HASH_B "\"],\"addresses\":[\"8.8.8.8\"]");
         tap_ok(c != nullptr && c->upstreams[0].pin_count == 2 && c->upstreams[0].pins[1][0] == 0xff
                        && c->upstreams[0].pins[0][1] == 0x11,
                SUBJECT, "pins are kept");
         tap_ok(c != nullptr && c->upstreams[0].address_count == 1 && c->upstreams[0].addresses[0].bytes[3] == 8,
                SUBJECT, "addresses are kept");
-        tap_ok(c != nullptr && c->model_count == 2 && strcmp(c->models[0].name, "small") == 0
-                       && c->models[0].target_count == 2 && c->models[0].targets[1].upstream == 1
-                       && strcmp(c->models[0].targets[1].model, "llama") == 0 && c->models[0].targets[0].upstream == 0
-                       && strcmp(c->models[0].targets[0].model, "gpt-4o-mini") == 0,
-               SUBJECT, "models and their targets are kept in order");
+        tap_ok(c != nullptr && c->upstreams[0].health_path[0] == 0, SUBJECT, "health is not asked for unless said");
+        c = catalog_with(ONE, ONE ",\"health\":{\"path\":\"/models\"}");
+        tap_ok(c != nullptr && strcmp(c->upstreams[0].health_path, "/models") == 0 && c->upstreams[0].health_ms == 5000,
+               SUBJECT, "its path is kept, every 5 s");
+        c = catalog_with(ONE, ONE ",\"health\":{\"path\":\"/a/b\",\"every_ms\":600000}");
+        tap_ok(c != nullptr && c->upstreams[0].health_ms == 600000, SUBJECT, "or as often as is said");
 }
 
 int main(void)

@@ -91,6 +91,16 @@ static void urls(void)
         tap_ok(good && catalog_url_parse(view_of_text(text), &u) != nullptr, SUBJECT, "a path has at most 255 bytes");
 }
 
+static void paths(void)
+{
+        static const char *const good[] = {"", "/a", "/models", "/v1/models", "/a-b._~/C9"};
+        static const char *const bad[] = {"/", "a", "a/b", "//", "/a/", "/a//b", "/.", "/a/..", "/a?b", "/a b", "/%2e"};
+        for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+                tap_ok(catalog_path_valid(view_of_text(good[i])), SUBJECT, "a path");
+        for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+                tap_ok(!catalog_path_valid(view_of_text(bad[i])), SUBJECT, "no path");
+}
+
 static void hosts(void)
 {
         char text[300];
@@ -124,6 +134,7 @@ static void hosts(void)
 int main(void)
 {
         urls();
+        paths();
         hosts();
         return tap_done();
 }
