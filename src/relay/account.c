@@ -27,7 +27,7 @@ static usage_record record_of(const exchange *x, usage_kind kind)
                 r.project = c->keys[x->key].project;
         if (x->model >= 0) {
                 r.model = (uint16_t)x->model;
-                if (x->retry.attempts > 0)
+                if (x->target >= 0)
                         r.vendor = c->upstreams[c->models[x->model].targets[x->target].upstream].vendor_index;
         }
         return r;
@@ -54,24 +54,27 @@ void account_wake(void *ctx)
 
 /* What the vendor will have counted, when it did not say: four bytes of a prompt make a token, and so does one event.
  */
-static tokens estimate(const exchange *x)
+static tokens estimate(const run *r)
 {
         enum : uint64_t { BYTES_PER_TOKEN = 4 };
-        tokens t = {};
+        const exchange *x = r->x;
+        tokens          t = {};
         t.count[TOKENS_INPUT] = (edits_length(&x->edits, x->body.len) + BYTES_PER_TOKEN - 1) / BYTES_PER_TOKEN;
         if (x->streaming)
-                t.count[TOKENS_OUTPUT] = x->stream.content_events;
+                t.count[TOKENS_OUTPUT] = r->stream.content_events;
         else if (x->route == ROUTE_CHAT)
-                t.count[TOKENS_OUTPUT] = (x->answer.len + BYTES_PER_TOKEN - 1) / BYTES_PER_TOKEN;
+                t.count[TOKENS_OUTPUT] = (r->answer.len + BYTES_PER_TOKEN - 1) / BYTES_PER_TOKEN;
         return t;
 }
 
-void account_attempt(exchange *x, fault_class fault, bool whole, const attempt_facts *f)
+static void attempt_record(run *of, fault_class fault, bool whole, const attempt_facts *f)
 {
+        exchange     *x = of->x;
         usage_record  r = record_of(x, USAGE_ATTEMPT);
-        openai_usage *u = x->streaming ? &x->stream.usage : &x->whole.usage;
+        openai_usage *u = x->streaming ? &of->stream.usage : &of->whole.usage;
         bool          charged = whole || (f->sent && fault_describe(fault)->billed);
         tokens        t = {};
+        r.vendor = x->relay->setup.catalog->upstreams[of->choice.upstream].vendor_index;
         if (!whole)
                 count(x->relay, COUNTER_attempts_failed, 1);
         if (u->stated) {
@@ -79,10 +82,9 @@ void account_attempt(exchange *x, fault_class fault, bool whole, const attempt_f
                 r.basis = USAGE_REPORTED;
                 r.suspect = u->suspect;
                 if (u->suspect)
-                        event(EVENT_USAGE_SUSPECT,
-                              x->relay->setup.catalog->models[x->model].targets[x->target].upstream, 0);
+                        event(EVENT_USAGE_SUSPECT, of->choice.upstream, 0);
         } else if (charged) {
-                t = estimate(x);
+                t = estimate(of);
                 r.basis = USAGE_ESTIMATED;
         } else {
                 r.basis = USAGE_NOT_BILLED;
@@ -91,6 +93,36 @@ void account_attempt(exchange *x, fault_class fault, bool whole, const attempt_f
         commit(x, &r);
 }
 
+static uint64_t since(uint64_t from, uint64_t to) { return from == 0 || to <= from ? 0 : to - from; }
+
+static void attempt_report(run *r, fault_class fault, const attempt_facts *f)
+{
+        exchange            *x = r->x;
+        const catalog_model *m = &x->relay->setup.catalog->models[x->model];
+        choose_end           e = {.fault = fault, .sent = f->sent, .limits = r->have_head ? &r->head.limits : nullptr};
+        /* How long a whole chat answer takes says more of its length than of its vendor. */
+        if (x->streaming) {
+                e.content_us = since(r->begun_us, r->content_us);
+                e.first_us = e.content_us != 0 ? e.content_us : f->first_us;
+                e.slow_us = (uint64_t)m->first_token_ms * 1000;
+        } else if (x->route == ROUTE_EMBEDDINGS) {
+                e.first_us = e.content_us = f->first_us;
+        }
+        /* One that lost or was too slow took at least so long. */
+        if (e.first_us == 0 && f->sent && x->streaming && (fault == FAULT_LOST_RACE || fault == FAULT_SLOW))
+                e.first_us = since(r->begun_us, clock_us());
+        choose_report(x->relay, &r->choice, &e);
+}
+
+void account_attempt(run *r, fault_class fault, bool whole, const attempt_facts *f)
+{
+        r->facts = *f;
+        attempt_record(r, fault, whole, f);
+        attempt_report(r, whole ? FAULT_CLASSES : fault, f);
+}
+
+void account_stale(run *r, const attempt_facts *f) { attempt_record(r, FAULT_NETWORK, false, f); }
+
 void account_exchange(exchange *x, ending why)
 {
         if (!x->admitted)
@@ -98,7 +130,7 @@ void account_exchange(exchange *x, ending why)
         usage_record r = record_of(x, USAGE_EXCHANGE);
         uint64_t     now = clock_us();
         r.ending = why;
-        r.attempts = x->retry.attempts;
+        r.attempts = x->tries.attempts;
         r.ttft_ms = x->first_us == 0 ? UINT32_MAX : (uint32_t)((x->first_us - x->complete_us) / 1000);
         r.duration_ms = (uint32_t)((now - x->begun_us) / 1000);
         if (x->redactor != nullptr) {
@@ -110,6 +142,9 @@ void account_exchange(exchange *x, ending why)
         assert(x->reserved_records > 0);
         commit(x, &r);
         count(x->relay, COUNTER_exchanges_ended, 1);
+        atomic_fetch_add_explicit(&x->relay->setup.column->endings[why], 1, memory_order_relaxed);
+        if (x->target >= 0 && x->relay->setup.catalog->models[x->model].targets[x->target].downgrade)
+                count(x->relay, COUNTER_downgrades, 1);
         if (why == ENDING_WHOLE)
                 count(x->relay, COUNTER_exchanges_whole, 1);
         if (x->restored > 0)

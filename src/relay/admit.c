@@ -148,9 +148,29 @@ static err_code judge(exchange *x, const http1_head *h)
         return code;
 }
 
+/* What the caller says of itself: how long it waits (the official libraries say so), and what it consents to. */
+static void wishes(exchange *x, const http1_head *h)
+{
+        static const struct {
+                const char *field;
+                uint64_t    ms;
+        } deadlines[] = {{"x-lethe-deadline-ms", 1}, {"x-stainless-timeout", 1000}};
+        const catalog_key *key = &x->relay->setup.catalog->keys[x->key];
+        for (size_t i = 0; i < sizeof deadlines / sizeof deadlines[0] && x->caller_ms == 0; i++) {
+                uint64_t n;
+                if (view_decimal(http1_get(h, view_of_text(deadlines[i].field)), 24 * 3600 * 1000, &n))
+                        x->caller_ms = n * deadlines[i].ms;
+        }
+        x->downgrade = key->downgrade || view_equal_nocase(http1_get(h, VIEW("x-lethe-downgrade")), VIEW("allow"));
+        /* Second copies cost money: a field may leave them out, not ask for them. */
+        x->hedge = key->hedge && !view_equal_nocase(http1_get(h, VIEW("x-lethe-hedge")), VIEW("no"));
+}
+
 void admit_head(exchange *x)
 {
         x->refused = judge(x, x->client->parser.head);
+        if (x->refused == ERR_NONE && x->key >= 0)
+                wishes(x, x->client->parser.head);
         /* The whole body will come: one mapping now, instead of growing. */
         const http1_head *h = x->client->parser.head;
         if (x->refused == ERR_NONE && h->sized && failed(region_reserve(&x->body, h->length)))
@@ -163,10 +183,14 @@ static uint64_t held_by(const exchange *x)
 {
         enum : size_t { SHARE_BYTES = 96 * 1024 };
         size_t share = x->admitted ? SHARE_BYTES : 0;
-        size_t own = x->arena.mapped + x->sse.data.len + x->out.len;
+        size_t own = x->arena.mapped + x->out.len + x->said.len, answers = 0;
+        for (size_t i = 0; i < 2; i++) {
+                own += x->runs[i].sse.data.len + x->runs[i].out.len;
+                answers += x->runs[i].answer.len;
+        }
         if (x->client != nullptr && x->client->conn != nullptr)
                 own += x->client->held.len + net_unsent(x->client->conn);
-        return x->body.len + x->answer.len + (own > share ? own - share : 0);
+        return x->body.len + answers + (own > share ? own - share : 0);
 }
 
 bool admit_bytes(exchange *x, uint64_t bytes)

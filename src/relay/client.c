@@ -147,8 +147,19 @@ static void on_closed(void *ctx, net_end why)
 
 /* ---- bytes ---- */
 
+/* A client with a bug is answered; a source that does nothing else has to come back later. */
+static void blame(client *c, err_code code)
+{
+        uint32_t ms = code == ERR_NO_KEY                        ? NET_PENALTY_NO_KEY_MS
+                    : code == ERR_BAD_HTTP || code == ERR_GONE ? NET_PENALTY_BAD_HTTP_MS
+                                                               : 0;
+        if (ms > 0 && net_penalise(c->conn, ms))
+                c->exchange->close_after = true;
+}
+
 static void refuse(client *c, err_code code)
 {
+        blame(c, code);
         if (code == ERR_GONE) {
                 exchange_end(c->exchange, ENDING_REJECTED_INPUT);
                 client_cut(c);
@@ -184,12 +195,14 @@ static void on_request(client *c)
         exchange *x = c->exchange;
         client_wait_for(c, WAIT_NOTHING);
         x->complete_us = clock_us();
-        if (x->refused != ERR_NONE)
+        if (x->refused != ERR_NONE) {
+                blame(c, x->refused);
                 reply_error(x, x->refused, (view){});
-        else if (x->route == ROUTE_MODELS || x->route == ROUTE_MODEL)
+        } else if (x->route == ROUTE_MODELS || x->route == ROUTE_MODEL) {
                 reply_models(x);
-        else
+        } else {
                 decide_begin(x);
+        }
 }
 
 static bool request_begin(client *c)
@@ -314,8 +327,8 @@ static void on_drained(void *ctx)
         exchange *x = c->exchange;
         if (x == nullptr || x->state != EXCHANGE_RELAY)
                 return;
-        if (x->attempt != nullptr)
-                upstream_resume(x->attempt);
+        if (x->run != nullptr && x->run->attempt != nullptr)
+                upstream_resume(x->run->attempt);
         else if (x->piece.len > 0)
                 reply_continue(x);
 }

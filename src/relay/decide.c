@@ -60,6 +60,30 @@ static uint8_t from_role(openai_role role)
         return FROM_OTHER;
 }
 
+/* What a person would call the text's length: code points, an escape for one. */
+static uint32_t chars_of(view raw)
+{
+        uint32_t n = 0;
+        for (size_t i = 0; i < raw.len; i++) {
+                n += (raw.data[i] & 0xc0) != 0x80;
+                if (raw.data[i] == '\\')
+                        i += i + 1 < raw.len && raw.data[i + 1] == 'u' ? 5 : 1;
+        }
+        return n;
+}
+
+/* Prompts that begin alike go the same way, where vendors keep caches: the first text of a request, most often the
+ * system's, with the key it came by. The hash lives as long as the exchange. */
+static void sticky_note(exchange *x, view raw)
+{
+        enum : size_t { BEGINNING = 1024 };
+        const catalog_key *key = &x->relay->setup.catalog->keys[x->key];
+        /* The same in every process and generation, or a conversation would wander between them. */
+        uint64_t parts[2] = {secret_key_number(view_slice(raw, 0, BEGINNING)),
+                             secret_key_number(view_of_text(key->id))};
+        x->sticky = secret_key_number((view){(const uint8_t *)parts, sizeof parts});
+}
+
 static err on_token(exchange *x, const json_token *t)
 {
         view        doc = region_view(&x->body);
@@ -69,25 +93,28 @@ static err on_token(exchange *x, const json_token *t)
                 redact_message_role(x->redactor, from_role(x->request.role));
         if (text != OPENAI_SCAN && text != OPENAI_KEY)
                 return OK;
+        x->chars += chars_of(view_slice(doc, t->start, t->end));
+        if (x->sticky == 0 && text == OPENAI_SCAN)
+                sticky_note(x, view_slice(doc, t->start, t->end));
         redact_string(x->redactor, doc, t->start, t->end, x->request.in_message ? 0 : FROM_OTHER);
         x->in_string = true;
         return OK;
 }
 
-/* Works until the body is walked or the budget is used up. */
+/* Works until the body is walked or this turn's steps are used up. */
 static err walk(exchange *x, bool *done)
 {
-        size_t budget = LIMIT_STEP_BYTES;
+        size_t steps = LIMIT_STEP_BYTES;
         *done = false;
-        while (budget > 0) {
+        while (steps > 0) {
                 if (x->in_string) {
                         bool finished;
-                        TRY(redact_step(x->redactor, &budget, &finished));
+                        TRY(redact_step(x->redactor, &steps, &finished));
                         x->in_string = !finished;
                         continue;
                 }
                 json_token t;
-                TRY(json_scan_next(x->scan, &budget, &t));
+                TRY(json_scan_next(x->scan, &steps, &t));
                 if (t.kind == JSON_YIELD)
                         return OK;
                 TRY(on_token(x, &t));

@@ -8,17 +8,18 @@
 #include "base/secret.h"
 
 /* Everything of an exchange but its bodies: head, scanner, edits, placeholders. */
-enum : size_t { ARENA_BYTES = 48 * 1024 * 1024, ARENA_FIRST_BYTES = 32 * 1024,
-                TURN_FIRST_BYTES = 8 * 1024 };
+enum : size_t { ARENA_BYTES = 48 * 1024 * 1024, ARENA_FIRST_BYTES = 32 * 1024 };
 
 static void on_deadline(void *ctx)
 {
         exchange *x = ctx;
-        if (x->attempt != nullptr) {
-                attempt_facts facts;
-                upstream_cancel(x->attempt, &facts);
-                x->attempt = nullptr;
-                account_attempt(x, FAULT_TIMEOUT, false, &facts);
+        if (x->unsettled) {
+                net_task_cancel(x->relay->setup.loop, &x->work);
+                account_attempt(x->run, FAULT_LOST_RACE, false, &x->run->facts);
+                x->unsettled = false;
+                x->run = nullptr;
+        } else {
+                forward_drop_all(x, FAULT_TIMEOUT);
         }
         x->ending = ENDING_TIMEOUT;
         /* The rest of a request still on its way must not be read as the next one. */
@@ -44,13 +45,10 @@ exchange *exchange_new(client *c)
         const catalog_settings *s = &c->relay->setup.catalog->settings;
         x->relay = c->relay;
         x->client = c;
-        x->key = x->key_slot = x->model = -1;
+        x->key = x->key_slot = x->model = x->target = -1;
         arena_init(&x->arena, ARENA_BYTES);
-        arena_init(&x->turn, ARENA_BYTES);
-        x->turn.first = TURN_FIRST_BYTES;
         x->arena.first = ARENA_FIRST_BYTES;
         region_init_in(&x->body, s->body_bytes, &x->arena);
-        region_init_in(&x->answer, LIMIT_RESPONSE_BYTES, &x->arena);
         region_init_in(&x->out, LIMIT_RESPONSE_BYTES * 2, &x->arena);
         x->deadline = (net_timer){.fire = on_deadline, .ctx = x};
         x->begun_us = clock_us();
@@ -66,25 +64,23 @@ void exchange_end(exchange *x, ending why)
 {
         assert(x->state != EXCHANGE_ENDED);
         net_loop *loop = x->relay->setup.loop;
-        if (x->attempt != nullptr) {
-                attempt_facts facts;
-                upstream_cancel(x->attempt, &facts);
-                x->attempt = nullptr;
-                account_attempt(x, FAULT_CUT, false, &facts);
-        } else if (x->unsettled) {
-                account_attempt(x, FAULT_CUT, false, &x->facts);
-        }
+        if (x->unsettled)
+                account_attempt(x->run, FAULT_LOST_RACE, false, &x->run->facts);
+        else
+                forward_drop_all(x, FAULT_LOST_RACE);
         account_exchange(x, why);
         admit_release(x);
         net_timer_clear(loop, &x->deadline);
-        if (x->hold.fire != nullptr)
-                net_timer_clear(loop, &x->hold);
+        net_timer *const mine[] = {&x->hold, &x->next, &x->late};
+        for (size_t i = 0; i < sizeof mine / sizeof mine[0]; i++)
+                if (mine[i]->fire != nullptr)
+                        net_timer_clear(loop, mine[i]);
         net_task_cancel(loop, &x->work);
-        sse_end(&x->sse);
+        run_end(&x->runs[0]);
+        run_end(&x->runs[1]);
+        region_end(&x->said);
         region_end(&x->body);
-        region_end(&x->answer);
         region_end(&x->out);
-        arena_end(&x->turn);
         arena_end(&x->arena);
         if (x->client != nullptr)
                 x->client->exchange = nullptr;

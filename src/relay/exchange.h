@@ -4,7 +4,8 @@
  *        └────────┴─────────┴─────────┴──────────────┴────────────┘  every way out goes through exchange_end
  *
  * Files: client.c feeds it bytes; admit.c decides who may; decide.c walks the body with policy; forward.c makes
- * attempts; stream.c and answer.c bring the answer back; reply.c speaks for ourselves; account.c tells the keeper. */
+ * attempts, choose.c says where, race.c makes second copies; stream.c and answer.c bring the answer back, resume.c
+ * goes on with one that was cut; reply.c speaks for ourselves; account.c tells the keeper. */
 #ifndef RELAY_EXCHANGE_H
 #define RELAY_EXCHANGE_H
 
@@ -19,10 +20,10 @@
 #include "dialect/openai_request.h"
 #include "policy/redact.h"
 #include "policy/restore.h"
+#include "relay/choose.h"
 #include "relay/grave.h"
 #include "relay/relay.h"
 #include "relay/upstream.h"
-#include "route/retry.h"
 
 typedef struct exchange exchange;
 typedef struct client   client;
@@ -39,6 +40,8 @@ struct relay {
         size_t        exchanges;   /* admitted and not ended */
         uint64_t      body_bytes;  /* of requests and whole answers, held by exchanges */
         uint64_t      overload_said_ms;
+        uint64_t      lease_version; /* when vendor keys were last looked at for change */
+        uint64_t      lag_us;      /* how late the loop's clock was at worst in the last second */
         size_t        client_count;
         bool          draining;
         uint32_t      left;        /* connections ended since memory was last given back to the system */
@@ -74,16 +77,47 @@ typedef enum exchange_state : uint8_t {
 
 typedef enum route_kind : uint8_t { ROUTE_NONE, ROUTE_CHAT, ROUTE_EMBEDDINGS, ROUTE_MODELS, ROUTE_MODEL } route_kind;
 
+/* One attempt and what its answer has come to so far. Two run at once while a second copy races the first. */
+typedef struct run {
+        exchange     *x;
+        attempt      *attempt; /* null: over */
+        choice        choice;
+        uint64_t      begun_us, content_us; /* started; first content came; 0: not yet */
+        edit_cursor   cursor;
+        view          piece;   /* what is left of the piece being sent */
+        bool          sent;    /* the whole request is on its way */
+        bool          second;  /* a copy */
+        bool          have_head;
+        attempt_head  head;
+        region        answer;  /* the vendor's, when it is not a stream */
+        region        out;     /* what goes to the caller next */
+        arena         turn;    /* of one stream event, given back after it */
+        sse           sse;
+        openai_stream stream;
+        openai_answer whole;
+        attempt_facts facts;   /* of an attempt that is over and not yet accounted */
+} run;
+
+/* What an exchange has tried, for the next choice. */
+typedef struct tries {
+        uint32_t    attempts; /* made so far, second copies and continuations included */
+        uint32_t    count;
+        struct {
+                uint8_t target, credential;
+        } ways[LIMIT_ATTEMPTS];
+        uint8_t     upstreams[LIMIT_UPSTREAMS];
+        fault_class fault;    /* of the last one */
+        uint32_t    context_over;
+} tries;
+
 struct exchange {
         grave          grave;
         relay         *relay;
         client        *client; /* null: the caller left while the answer was unsettled */
         exchange_state state;
         arena          arena;
-        arena          turn;   /* of one stream event, given back after it */
         region         body;   /* the request's */
-        region         answer; /* the vendor's, when it is not a stream */
-        region         out;    /* what goes to the caller next */
+        region         out;    /* our own words to the caller */
 
         /* who and what */
         route_kind route;
@@ -96,12 +130,16 @@ struct exchange {
         uint64_t   reserved_bytes; /* of relay.body_bytes */
         uint32_t   reserved_records;
         char       id[33];   /* x-request-id */
+        bool       downgrade, hedge; /* the caller consents to a lesser model; pays for second copies */
+        uint64_t   caller_ms; /* the caller gives up after so long; 0: it did not say */
 
         /* when, microseconds of the monotonic clock; 0: not yet */
         uint64_t begun_us, complete_us, decided_us, first_us;
         uint32_t dial_us;
         net_timer deadline; /* stream_ms */
-        net_timer hold;     /* COMMIT_MS of a role-only chunk, then heartbeats */
+        net_timer hold;     /* ping_ms of a role-only chunk, then heartbeats */
+        net_timer next;     /* waits for a parked key or a pause to be over, then tries again */
+        net_timer late;     /* no content yet: a second copy, or another target */
 
         /* deciding */
         net_task       work; /* goes on with decide or answer in the next turn */
@@ -114,28 +152,30 @@ struct exchange {
         restoring      restoring;
         uint8_t        pseudonym_key[32];
         uint32_t       redacted;
+        uint32_t       chars;  /* of text that may hold a prompt */
+        uint64_t       sticky; /* hash of its beginning; 0: none */
 
         /* attempting */
-        retry_state retry;
-        int         target;
-        attempt    *attempt;
-        bool        stale_retried, fresh;
-        edit_cursor cursor;
-        view        piece; /* what is left of the piece being sent */
-        attempt_head head; /* of the attempt's answer */
-        bool        have_head;
-        fault_class last_fault;
-        uint32_t    retry_after_s;
+        tries    tries;
+        run      runs[2];
+        run     *run;    /* the one that is answering, or the first of two; null: none is under way */
+        run     *copy;   /* the second of two */
+        int      target; /* of the last attempt started; -1 */
+        uint64_t waited_ms; /* for parked keys and pauses, so far */
+        bool     stale_retried, fresh, waiting, hedged;
+        uint32_t retry_after_s;
 
         /* answering */
-        bool           streaming;
-        bool           unsettled; /* the vendor's whole answer is here, its attempt not yet accounted */
-        sse            sse;
-        openai_stream  stream;
-        openai_answer  whole;
-        attempt_facts  facts;
-        uint32_t       restored;
-        ending         ending;
+        bool     streaming;
+        bool     unsettled; /* the vendor's whole answer is here, its attempt not yet accounted */
+        view     piece;     /* what is left of a whole body on its way to the caller */
+        uint32_t restored;
+        ending   ending;
+
+        /* going on with a cut stream */
+        region   said;      /* text delivered so far, as the vendor escaped it; kept only where the alias allows it */
+        bool     resumed;   /* this answer is the continuation of another attempt's */
+        size_t   prefill_edit; /* where in the body; 0: none yet */
 };
 
 /* ---- client.c ---- */
@@ -173,21 +213,43 @@ void decide_begin(exchange *x);
 
 /* ---- forward.c ---- */
 void forward_first(exchange *x);
-/* The attempt failed; tries the next target or tells the caller. The attempt must be gone. */
-void forward_failed(exchange *x, fault_class fault, view vendor_body);
+/* Chooses and starts an attempt; waits for one that will be free soon; or tells the caller why there is none. */
+void forward_next(exchange *x, fault_where where);
+/* Starts the chosen attempt as `r`. False: no memory. */
+bool forward_start(exchange *x, run *r, const choice *to);
+/* The run is over by a fault; it has been accounted. Goes on elsewhere or tells the caller. */
+void forward_failed(run *r, fault_class fault, view vendor_body);
+/* Cancels the run's attempt and accounts it. */
+void forward_drop(run *r, fault_class fault);
+/* Ends every run under way, accounted with `fault`. */
+void forward_drop_all(exchange *x, fault_class fault);
+/* Gives back what the run holds; it may be started again. */
+void run_end(run *r);
 extern const attempt_user forward_user;
 
+/* ---- race.c ---- */
+/* The request is on its way: sets the clock for a second copy or for the alias's first-token limit. */
+void race_watch(exchange *x);
+/* The run has content, or a whole answer: the other one, if any, has lost. */
+void race_won(run *r);
+/* The run failed while another still runs: true, and that one goes on alone. */
+bool race_goes_on(run *r);
+
 /* ---- stream.c ---- */
-void stream_begin(exchange *x);
-void stream_data(exchange *x, view bytes);
+void stream_begin(run *r);
+void stream_data(run *r, view bytes);
 /* The vendor's body ended: whole, or by `fault`. */
-void stream_done(exchange *x, bool whole, fault_class fault, const attempt_facts *f);
+void stream_done(run *r, bool whole, fault_class fault, const attempt_facts *f);
 /* After the commit point or the head: the error event instead of the terminator. */
 void stream_fail(exchange *x, err_code code, view detail);
 
+/* ---- resume.c ---- */
+/* The stream was cut after the commit point. May it go on elsewhere? Puts the prefill into the request then. */
+bool resume_prepare(exchange *x, fault_class fault);
+
 /* ---- answer.c ---- */
 /* A whole answer has arrived: puts values back, takes its usage, sends it. */
-void answer_begin(exchange *x, const attempt_facts *f);
+void answer_begin(run *r, const attempt_facts *f);
 
 /* ---- reply.c ---- */
 /* Our own error in the caller's dialect; `detail` from closed vocabulary. Ends the exchange. */
@@ -211,7 +273,10 @@ extern const char reply_overloaded[];
 void vendor_message_pass(exchange *x, openai_error *e);
 
 /* ---- account.c ---- */
-void account_attempt(exchange *x, fault_class fault, bool whole, const attempt_facts *f);
+/* Once for each run: tells the keeper what it cost and the board how it went. */
+void account_attempt(run *r, fault_class fault, bool whole, const attempt_facts *f);
+/* A warm connection was dead: nothing was lost, the same way is taken again and not yet reported. */
+void account_stale(run *r, const attempt_facts *f);
 void account_exchange(exchange *x, ending why);
 /* Tells the keeper that there are records. */
 void account_wake(void *ctx);

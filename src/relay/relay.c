@@ -86,6 +86,24 @@ static void on_handshake_failed(void *ctx)
         count(r, COUNTER_handshakes_failed, 1);
 }
 
+static void on_source_refused(void *ctx)
+{
+        relay *r = ctx;
+        count(r, COUNTER_sources_refused, 1);
+}
+
+static bool is_balancer(void *ctx, const net_peer *from)
+{
+        const relay    *r = ctx;
+        const catalog  *c = r->setup.catalog;
+        catalog_address address = {.family = from->family};
+        memcpy(address.bytes, from->address, sizeof address.bytes);
+        for (size_t i = 0; i < c->balancer_count; i++)
+                if (address_inside(&address, &c->balancers[i]))
+                        return true;
+        return false;
+}
+
 relay *relay_new(const relay_setup *s)
 {
         relay *r = calloc(1, sizeof *r);
@@ -97,10 +115,13 @@ relay *relay_new(const relay_setup *s)
         r->wake = (net_timer){.fire = account_wake, .ctx = r};
         const upstreams_setup up = {s->loop, s->resolver, s->catalog, s->lease, s->column, s->clients};
         r->upstreams = upstreams_new(&up);
-        const net_accept accept = {.arrived = on_arrived, .failed = on_handshake_failed, .ctx = r, .tls = s->server,
-                                   .handshake_ms = s->catalog->settings.handshake_ms,
-                                   .max_connections = s->catalog->settings.connections,
-                                   .max_handshakes = LIMIT_HANDSHAKES};
+        const catalog_settings *settings = &s->catalog->settings;
+        const net_accept accept = {.arrived = on_arrived, .failed = on_handshake_failed, .refused = on_source_refused,
+                                   .balancer = is_balancer, .ctx = r, .tls = s->server,
+                                   .handshake_ms = settings->handshake_ms, .max_connections = settings->connections,
+                                   .max_handshakes = LIMIT_HANDSHAKES, .handshakes_s = LIMIT_HANDSHAKES_S,
+                                   .source_connections = settings->source_connections,
+                                   .source_handshakes = settings->source_handshakes};
         r->listener = net_listen(s->loop, s->listen_fd, &accept);
         if (r->upstreams == nullptr || r->listener == nullptr) {
                 free(r->upstreams);

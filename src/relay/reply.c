@@ -4,7 +4,7 @@
 #include "dialect/openai_error.h"
 #include "relay/exchange.h"
 
-enum : size_t { HEAD_ROOM = 1024, ERROR_ROOM = LIMIT_ERROR_MESSAGE_BYTES * 8 + 1024, PIECE_BYTES = 16 * 1024 };
+enum : size_t { HEAD_ROOM = 2048, ERROR_ROOM = LIMIT_ERROR_MESSAGE_BYTES * 8 + 1024, PIECE_BYTES = 16 * 1024 };
 
 const char reply_overloaded[] = "HTTP/1.1 503 Service Unavailable\r\n"
                                 "content-type: application/json\r\n"
@@ -83,7 +83,15 @@ static void emit_timing(const exchange *x, emit *e)
         if (x->first_us != 0)
                 emit_duration(e, ", ttft", between(x->complete_us, x->first_us));
         emit_text(e, "\r\nx-lethe-attempts: ");
-        emit_u64(e, x->retry.attempts);
+        emit_u64(e, x->tries.attempts);
+        if (x->target < 0)
+                return;
+        const catalog        *c = x->relay->setup.catalog;
+        const catalog_target *t = &c->models[x->model].targets[x->target];
+        emit_text(e, "\r\nx-lethe-target: ");
+        emit_text(e, c->upstreams[t->upstream].name);
+        emit_byte(e, '/');
+        emit_text(e, t->model);
 }
 
 static void emit_retry(const exchange *x, uint16_t status, emit *e)
@@ -93,8 +101,9 @@ static void emit_retry(const exchange *x, uint16_t status, emit *e)
                 emit_text(e, "\r\nretry-after: ");
                 emit_u64(e, x->retry_after_s > 0 ? x->retry_after_s : 1 + spread);
         }
-        /* Everything this relay may try was tried: the caller's library must not multiply it. */
-        if (x->retry.attempts > 0 && status >= 400)
+        /* Everything this relay may try was tried: the caller's library must not multiply it, but where a time says
+         * when it may come back. */
+        if (x->tries.attempts > 0 && status >= 400 && status != 429)
                 emit_text(e, "\r\nx-should-retry: false");
 }
 
@@ -172,7 +181,7 @@ static ending ending_of(const exchange *x, err_code code)
         case 429:
                 return code == ERR_KEY_BUSY ? ENDING_REJECTED_QUOTA : ENDING_UPSTREAM_ERROR;
         case 503:
-                return x->retry.attempts > 0 ? ENDING_UPSTREAM_ERROR : ENDING_SHED;
+                return x->tries.attempts > 0 ? ENDING_UPSTREAM_ERROR : ENDING_SHED;
         case 502:
                 return ENDING_UPSTREAM_ERROR;
         case 504:

@@ -10,31 +10,34 @@ enum : size_t { SIZE_LINE = sizeof size_line - 1, SIZE_DIGITS = 8 };
 
 /* ---- out ---- */
 
-static err out_append(exchange *x, view v)
+static err out_append(run *r, view v)
 {
-        if (x->out.len == 0)
-                TRY(region_append(&x->out, VIEW(size_line)));
+        if (r->out.len == 0)
+                TRY(region_append(&r->out, VIEW(size_line)));
         /* With room for the chunk's end, so that sending it cannot fail. */
-        TRY(region_reserve(&x->out, v.len + sizeof "\r\n"));
-        return region_append(&x->out, v);
+        TRY(region_reserve(&r->out, v.len + sizeof "\r\n"));
+        return region_append(&r->out, v);
 }
 
 /* White space between tokens may hold line ends; inside an SSE data line they may not stand. */
-static err out_append_line(exchange *x, view v)
+static err out_append_line(run *r, view v)
 {
-        size_t from = x->out.len;
-        TRY(out_append(x, v));
-        for (size_t i = from; i < x->out.len; i++)
-                if (x->out.bytes[i] == '\n' || x->out.bytes[i] == '\r')
-                        x->out.bytes[i] = ' ';
+        size_t from = r->out.len;
+        TRY(out_append(r, v));
+        for (size_t i = from; i < r->out.len; i++)
+                if (r->out.bytes[i] == '\n' || r->out.bytes[i] == '\r')
+                        r->out.bytes[i] = ' ';
         return OK;
 }
 
-static void hold_set(exchange *x) { net_timer_set(x->relay->setup.loop, &x->hold, LIMIT_COMMIT_MS); }
+static void hold_set(exchange *x)
+{
+        net_timer_set(x->relay->setup.loop, &x->hold, x->relay->setup.catalog->settings.ping_ms);
+}
 
 static void head_send(exchange *x)
 {
-        enum : size_t { HEAD_ROOM = 1024 };
+        enum : size_t { HEAD_ROOM = 2048 };
         uint8_t bytes[HEAD_ROOM];
         emit    e = emit_into(bytes, sizeof bytes);
         reply_head(x, 200, VIEW("text/event-stream; charset=utf-8"), UINT64_MAX, &e);
@@ -43,28 +46,34 @@ static void head_send(exchange *x)
         x->committed_head = true;
 }
 
-static void chunk_send(exchange *x)
+static void region_send(exchange *x, region *out)
 {
-        if (x->out.len == 0)
+        if (out->len == 0)
                 return;
         uint8_t digits[SIZE_DIGITS];
-        size_t  size = x->out.len - SIZE_LINE;
+        size_t  size = out->len - SIZE_LINE;
         for (size_t i = SIZE_DIGITS; i-- > 0; size >>= 4)
                 digits[i] = (uint8_t)"0123456789abcdef"[size & 15];
-        memcpy(x->out.bytes, digits, SIZE_DIGITS);
-        count(x->relay, COUNTER_bytes_out, x->out.len - SIZE_LINE);
-        err e = region_append(&x->out, VIEW("\r\n"));
+        memcpy(out->bytes, digits, SIZE_DIGITS);
+        count(x->relay, COUNTER_bytes_out, out->len - SIZE_LINE);
+        err e = region_append(out, VIEW("\r\n"));
         assert(!failed(e));
         if (!x->committed_head)
                 head_send(x);
-        net_write(x->client->conn, region_view(&x->out));
-        if (x->out.mapped > LIMIT_STEP_BYTES)
-                region_end(&x->out);
+        net_write(x->client->conn, region_view(out));
+        if (out->mapped > LIMIT_STEP_BYTES)
+                region_end(out);
         else
-                region_clear(&x->out);
+                region_clear(out);
         hold_set(x);
-        if (x->attempt != nullptr && net_unsent(x->client->conn) > LIMIT_QUEUE_HIGH_BYTES)
-                upstream_pause(x->attempt);
+}
+
+static void chunk_send(run *r)
+{
+        exchange *x = r->x;
+        region_send(x, &r->out);
+        if (r->attempt != nullptr && net_unsent(x->client->conn) > LIMIT_QUEUE_HIGH_BYTES)
+                upstream_pause(r->attempt);
 }
 
 /* The end of a chunked answer; the trailer says how it ended. */
@@ -89,23 +98,24 @@ static void finish(exchange *x, ending why, bool close)
 
 void stream_fail(exchange *x, err_code code, view detail)
 {
-        assert(x->attempt == nullptr && x->committed_head);
+        assert(x->run == nullptr && x->copy == nullptr && x->committed_head);
         enum : size_t { EVENT_ROOM = 1024 };
         uint8_t bytes[EVENT_ROOM];
         emit    e = emit_into(bytes, sizeof bytes);
+        emit_text(&e, size_line);
         emit_text(&e, "data: ");
         openai_error_write_own(code, detail, &e);
         emit_text(&e, "\n\n");
-        if (!x->committed)
-                region_clear(&x->out);
+        assert(!e.full);
         ending why = x->ending == ENDING_WHOLE ? ENDING_UPSTREAM_CUT : x->ending;
-        if (failed(out_append(x, (view){e.bytes, e.len}))) {
+        region_clear(&x->out);
+        if (failed(region_append(&x->out, (view){e.bytes, e.len})) || failed(region_reserve(&x->out, sizeof "\r\n"))) {
                 client *c = x->client;
                 exchange_end(x, why);
                 client_cut(c);
                 return;
         }
-        chunk_send(x);
+        region_send(x, &x->out);
         finish(x, why, true);
 }
 
@@ -121,12 +131,13 @@ static void on_hold(void *ctx)
 
 /* ---- in ---- */
 
-void stream_begin(exchange *x)
+void stream_begin(run *r)
 {
-        sse_begin(&x->sse, LIMIT_SSE_EVENT_BYTES);
+        exchange *x = r->x;
+        sse_begin(&r->sse, LIMIT_SSE_EVENT_BYTES);
         /* One allocation that stays keeps the arena's first mapping from event to event. */
-        (void)arena_alloc(&x->turn, 1);
-        openai_stream_begin(&x->stream, &x->arena, x->table.count > 0 ? &x->restoring : nullptr,
+        (void)arena_alloc(&r->turn, 1);
+        openai_stream_begin(&r->stream, &x->arena, x->table.count > 0 ? &x->restoring : nullptr,
                             !x->request.usage_wanted);
         if (x->hold.fire == nullptr) {
                 x->hold = (net_timer){.fire = on_hold, .ctx = x};
@@ -134,109 +145,132 @@ void stream_begin(exchange *x)
         }
 }
 
-static err event_write(exchange *x, view data, const edits *e, const openai_event *ev)
+static err event_write(run *r, view data, const edits *e, const openai_event *ev)
 {
         if (ev->extra.len > 0) {
-                TRY(out_append(x, VIEW("data: ")));
-                TRY(out_append_line(x, ev->extra));
-                TRY(out_append(x, VIEW("\n\n")));
+                TRY(out_append(r, VIEW("data: ")));
+                TRY(out_append_line(r, ev->extra));
+                TRY(out_append(r, VIEW("\n\n")));
         }
-        TRY(out_append(x, VIEW("data: ")));
+        TRY(out_append(r, VIEW("data: ")));
         edit_cursor c = {};
         view        piece;
         while (edit_next(e, data, &c, SIZE_MAX, &piece))
-                TRY(out_append_line(x, piece));
-        return out_append(x, VIEW("\n\n"));
+                TRY(out_append_line(r, piece));
+        return out_append(r, VIEW("\n\n"));
 }
 
-static err event_take(exchange *x, view data, bool *error)
+/* The first content: from here on this answer is the caller's, and no other will be. */
+static void commit(run *r)
 {
+        exchange *x = r->x;
+        race_won(r);
+        if (x->committed)
+                return;
+        x->committed = true;
+        x->first_us = clock_us();
+}
+
+static err event_take(run *r, view data, bool *error)
+{
+        exchange    *x = r->x;
         openai_event ev;
         edits        e;
-        edits_init(&e, &x->turn);
-        TRY(openai_stream_event(&x->stream, data, &x->turn, &e, &ev));
+        edits_init(&e, &r->turn);
+        TRY(openai_stream_event(&r->stream, data, &r->turn, &e, &ev));
         count(x->relay, COUNTER_stream_events, 1);
         *error = ev.error;
         if (ev.error || ev.drop)
                 return OK;
         if (ev.done) {
                 /* Without a finish it is no end, whatever the vendor says. */
-                return x->stream.finished ? out_append(x, VIEW("data: [DONE]\n\n")) : OK;
+                return r->stream.finished ? out_append(r, VIEW("data: [DONE]\n\n")) : OK;
         }
-        if (ev.content && !x->committed) {
-                x->committed = true;
-                x->first_us = clock_us();
+        if (ev.content && r->content_us == 0) {
+                r->content_us = clock_us();
+                commit(r);
         }
-        return event_write(x, data, &e, &ev);
+        return event_write(r, data, &e, &ev);
 }
 
-static void attempt_drop(exchange *x, fault_class fault)
+static void run_drop(run *r, fault_class fault)
 {
-        attempt_facts facts;
-        upstream_cancel(x->attempt, &facts);
-        x->attempt = nullptr;
-        account_attempt(x, fault, false, &facts);
-        if (x->committed)
-                chunk_send(x);
-        forward_failed(x, fault, (view){});
+        forward_drop(r, fault);
+        if (r->x->committed && r == r->x->run)
+                chunk_send(r);
+        forward_failed(r, fault, (view){});
 }
 
 static void overloaded(exchange *x)
 {
-        attempt_facts facts;
-        upstream_cancel(x->attempt, &facts);
-        x->attempt = nullptr;
-        account_attempt(x, FAULT_CUT, false, &facts);
+        forward_drop_all(x, FAULT_LOST_RACE);
         reply_error(x, ERR_OVERLOADED, (view){});
 }
 
-/* One event, its memory given back. True: the stream goes on. */
-static bool event_pass(exchange *x, fault_class *fault)
+/* An error in the place of an event: what it says decides whether and where to go on. */
+static fault_class error_fault(run *r, view data)
 {
-        arena_mark mark = arena_here(&x->turn);
+        openai_error error;
+        openai_error_read(data, &r->turn, &error);
+        const fault_said said = {.status = 500,
+                                 .vendor = r->x->relay->setup.catalog->upstreams[r->choice.upstream].vendor,
+                                 .code = error.code, .type = error.type, .message = error.message};
+        return fault_of(&said);
+}
+
+/* One event, its memory given back. True: the stream goes on. */
+static bool event_pass(run *r, fault_class *fault)
+{
+        arena_mark mark = arena_here(&r->turn);
         bool       error = false;
-        err        e = event_take(x, sse_data(&x->sse), &error);
-        arena_back(&x->turn, mark);
-        *fault = error ? FAULT_SERVER : FAULT_BROKEN;
+        view       data = sse_data(&r->sse);
+        err        e = event_take(r, data, &error);
+        *fault = error ? error_fault(r, data) : FAULT_BROKEN;
+        arena_back(&r->turn, mark);
         return !failed(e) && !error;
 }
 
-void stream_data(exchange *x, view bytes)
+void stream_data(run *r, view bytes)
 {
+        exchange *x = r->x;
         while (bytes.len > 0) {
                 size_t      used;
                 bool        event;
                 fault_class fault = FAULT_BROKEN;
-                err         e = sse_feed(&x->sse, bytes, &used, &event);
-                if (failed(e) || (event && !x->stream.done && !event_pass(x, &fault))) {
-                        attempt_drop(x, fault);
+                err         e = sse_feed(&r->sse, bytes, &used, &event);
+                if (failed(e) || (event && !r->stream.done && !event_pass(r, &fault))) {
+                        run_drop(r, fault);
                         return;
                 }
                 bytes = view_slice(bytes, used, bytes.len);
         }
         /* Held back for the sake of another target, but not without bound. */
-        if (x->out.len > LIMIT_QUEUE_HIGH_BYTES)
-                x->committed = true;
+        if (r->out.len > LIMIT_QUEUE_HIGH_BYTES)
+                commit(r);
         if (x->committed)
-                chunk_send(x);
+                chunk_send(r);
         if (!admit_bytes(x, 0))
                 overloaded(x);
 }
 
-void stream_done(exchange *x, bool whole, fault_class fault, const attempt_facts *f)
+void stream_done(run *r, bool whole, fault_class fault, const attempt_facts *f)
 {
-        bool event = false;
+        exchange   *x = r->x;
+        bool        event = false;
         fault_class other;
-        if (whole && !failed(sse_eof(&x->sse, &event)) && event && !x->stream.done)
-                event_pass(x, &other);
-        if (x->committed)
-                chunk_send(x);
-        if (x->stream.finished && x->stream.done) {
-                account_attempt(x, FAULT_CLASSES, true, f);
+        if (whole && !failed(sse_eof(&r->sse, &event)) && event && !r->stream.done)
+                event_pass(r, &other);
+        bool complete = r->stream.finished && r->stream.done;
+        if (complete)
+                commit(r);
+        if (x->committed && r == x->run)
+                chunk_send(r);
+        if (complete) {
+                account_attempt(r, FAULT_CLASSES, true, f);
                 finish(x, ENDING_WHOLE, false);
                 return;
         }
         fault = whole ? FAULT_CUT : fault;
-        account_attempt(x, fault, false, f);
-        forward_failed(x, fault, (view){});
+        account_attempt(r, fault, false, f);
+        forward_failed(r, fault, (view){});
 }

@@ -7,7 +7,6 @@
 #include "base/emit.h"
 #include "base/event.h"
 #include "relay/upstream_int.h"
-#include "route/address.h"
 
 enum : size_t { HEAD_BYTES = 4096 };
 
@@ -18,6 +17,8 @@ upstreams *upstreams_new(const upstreams_setup *s)
                 return nullptr;
         u->setup = *s;
         graveyard_begin(&u->graves, s->loop);
+        for (uint16_t i = 0; i < LIMIT_UPSTREAMS; i++)
+                u->ways[i] = (way){.side = u, .upstream = i};
         return u;
 }
 
@@ -36,7 +37,9 @@ static void count(attempt *a, counter_id c)
 static void detach(attempt *a, bool reuse)
 {
         net_timer_clear(a->side->setup.loop, &a->timer);
-        net_resolve_cancel(a->side->setup.resolver, &a->question);
+        if (a->dialing != nullptr)
+                dialing_cancel(a->dialing);
+        a->dialing = nullptr;
         if (a->link != nullptr) {
                 a->link->attempt = nullptr;
                 if (reuse)
@@ -89,9 +92,9 @@ static void emit_host(emit *e, const catalog_upstream *row)
 static bool write_head(attempt *a, const lease_credential *credential)
 {
         const catalog_upstream *row = row_of(a);
-        uint8_t                 bytes[HEAD_BYTES];
-        emit                    e = emit_into(bytes, sizeof bytes);
-        emit_text(&e, "POST ");
+        uint8_t bytes[HEAD_BYTES];
+        emit e = emit_into(bytes, sizeof bytes);
+        emit_text(&e, a->order.get ? "GET " : "POST ");
         emit_text(&e, row->path);
         emit_text(&e, a->order.path);
         emit_text(&e, " HTTP/1.1\r\nHost: ");
@@ -100,10 +103,15 @@ static bool write_head(attempt *a, const lease_credential *credential)
                 emit_text(&e, "\r\nAuthorization: Bearer ");
                 emit_view(&e, (view){credential->secret, credential->len});
         }
-        emit_text(&e, "\r\nContent-Type: application/json\r\nAccept: ");
+        if (!a->order.get)
+                emit_text(&e, "\r\nContent-Type: application/json");
+        emit_text(&e, "\r\nAccept: ");
         emit_text(&e, a->order.events ? "text/event-stream" : "application/json");
-        emit_text(&e, "\r\nAccept-Encoding: identity\r\nUser-Agent: lethe/1\r\nContent-Length: ");
-        emit_u64(&e, a->order.body_bytes);
+        emit_text(&e, "\r\nAccept-Encoding: identity\r\nUser-Agent: lethe/1");
+        if (!a->order.get) {
+                emit_text(&e, "\r\nContent-Length: ");
+                emit_u64(&e, a->order.body_bytes);
+        }
         emit_text(&e, "\r\n\r\n");
         view head;
         bool good = !failed(emit_done(&e, &head));
@@ -116,12 +124,20 @@ static bool write_head(attempt *a, const lease_credential *credential)
 static bool credential_for(attempt *a, lease_credential *out)
 {
         const catalog_upstream *row = row_of(a);
-        if (failed(lease_copy_credential(a->side->setup.lease, view_of_text(row->credentials[a->order.credential].name), out)))
+        if (failed(lease_copy_credential(a->side->setup.lease, view_of_text(row->credentials[a->order.credential].name),
+                                         out)))
                 return false;
         if (strcmp(out->host, row->host) == 0)
                 return true;
         event(EVENT_HOST_UNBOUND, a->order.upstream, 0);
         return false;
+}
+
+/* Nothing is left to send: from here on the vendor is waited for. */
+static void all_sent(attempt *a)
+{
+        a->phase = PHASE_WAIT;
+        a->sent_us = clock_us();
 }
 
 /* The connection stands. The key is looked up now and forgotten when it is written. */
@@ -142,6 +158,10 @@ static void begin_sending(attempt *a)
         a->facts.sent = true;
         a->phase = PHASE_SEND;
         deadline(a, a->side->setup.catalog->settings.first_byte_ms);
+        if (a->order.body_bytes == 0)
+                all_sent(a);
+        else
+                a->user.credit(a->ctx);
 }
 
 void upstream_decided(attempt *a, uint64_t bytes)
@@ -167,7 +187,7 @@ void upstream_body(attempt *a, view bytes)
         a->sent += bytes.len;
         deadline(a, a->side->setup.catalog->settings.first_byte_ms);
         if (a->sent == a->order.body_bytes)
-                a->phase = PHASE_WAIT;
+                all_sent(a);
 }
 
 void upstream_pause(attempt *a)
@@ -208,36 +228,47 @@ static void on_piece(void *ctx, view piece)
 
 static void answer_head(attempt *a, const http1_head *h)
 {
-        uint64_t     after = 0;
         attempt_head head = {.status = h->status, .body = body_of(h)};
-        head.limits.after_ms = RETRY_AFTER_NONE;
-        if (view_decimal(http1_get(h, VIEW("retry-after")), 3600, &after))
-                head.limits.after_ms = after * 1000;
+        vendor_limits_reader reader;
+        vendor_limits_begin(&reader);
+        for (size_t i = 0; i < h->count; i++)
+                vendor_limits_field(&reader, h->fields[i].name, h->fields[i].value);
+        vendor_limits_end(&reader, &head.limits);
         a->phase = PHASE_ANSWER;
         a->user.head(a->ctx, &head);
 }
 
 static void answer_done(link *l, size_t leftover)
 {
-        attempt          *a = l->attempt;
+        attempt *a = l->attempt;
         const http1_head *h = l->parser.head;
         bool whole_request = a->sent == a->order.body_bytes && net_unsent(l->conn) == 0;
         finish(a, ATTEMPT_DONE, h->keep_alive && !h->until_close && leftover == 0 && whole_request);
+}
+
+static void note_first_byte(attempt *a)
+{
+        if (a->facts.answered)
+                return;
+        a->facts.answered = true;
+        uint64_t now = clock_us();
+        if (a->sent_us != 0)
+                a->facts.first_us = now > a->sent_us ? now - a->sent_us : 1;
 }
 
 static void on_data(void *ctx, view plain)
 {
         link *l = ctx;
         while (l->attempt != nullptr) {
-                attempt    *a = l->attempt;
-                size_t      used = 0;
+                attempt *a = l->attempt;
+                size_t used = 0;
                 http1_event ev = HTTP1_MORE;
                 /* A warm connection that speaks before it was asked: as in the pool, it is not to be used. */
                 if (a->phase < PHASE_SEND) {
                         finish(a, ATTEMPT_STALE, false);
                         return;
                 }
-                a->facts.answered = true;
+                note_first_byte(a);
                 if (!a->paused)
                         deadline(a, a->side->setup.catalog->settings.gap_ms);
                 l->feeding = true;
@@ -278,26 +309,16 @@ static attempt_end end_of(const attempt *a, net_end why)
         case NET_TLS_FAILED:
                 break;
         }
-        if (a->phase <= PHASE_CONNECT)
-                return ATTEMPT_NETWORK;
         return ATTEMPT_CUT;
 }
 
-static void dial_next(attempt *a);
-
 static void on_closed(void *ctx, net_end why)
 {
-        link    *l = ctx;
+        link *l = ctx;
         attempt *a = l->attempt;
         l->conn = nullptr;
         if (a == nullptr) {
                 link_close(l);
-                return;
-        }
-        if (a->phase == PHASE_CONNECT && why != NET_CERTIFICATE) {
-                link_close(l);
-                a->link = nullptr;
-                dial_next(a);
                 return;
         }
         bool done = false;
@@ -314,22 +335,12 @@ static void on_drained(void *ctx)
                 l->attempt->user.credit(l->attempt->ctx);
 }
 
-static void on_opened(void *ctx)
-{
-        link    *l = ctx;
-        attempt *a = l->attempt;
-        a->facts.dial_us = (uint32_t)(clock_us() - a->begun_us);
-        begin_sending(a);
-        if (!a->over)
-                a->user.credit(a->ctx);
-}
-
-static const net_user link_user = {on_opened, on_data, on_drained, on_closed};
+static const net_user link_user = {.data = on_data, .drained = on_drained, .closed = on_closed};
 
 static bool parser_begin(link *l)
 {
-        l->setup = (http1_setup){.side = HTTP1_RESPONSE, .body = on_piece, .ctx = l,
-                                 .body_limit = LIMIT_RESPONSE_BYTES};
+        l->setup =
+                (http1_setup){.side = HTTP1_RESPONSE, .body = on_piece, .ctx = l, .body_limit = LIMIT_RESPONSE_BYTES};
         if (l->attempt->order.events)
                 l->setup.body_limit = UINT64_MAX;
         return !failed(http1_begin(&l->parser, &l->setup, &l->memory));
@@ -337,100 +348,85 @@ static bool parser_begin(link *l)
 
 /* ---- the way there ---- */
 
-static void dial_next(attempt *a)
+static void link_use(attempt *a, link *l)
 {
-        upstreams              *u = a->side;
-        const catalog_upstream *row = row_of(a);
-        a->phase = PHASE_CONNECT;
-        while (a->address_next < a->address_count) {
-                const catalog_address *to = &a->addresses[a->address_next++];
-                if (!address_allowed(to, row->local, row->local_count)) {
-                        event(EVENT_ADDRESS_REFUSED, a->order.upstream, to->family);
-                        continue;
-                }
-                net_target target = {.family = to->family, .port = row->port, .tls = u->setup.tls[a->order.upstream]};
-                memcpy(target.address, to->bytes, sizeof target.address);
-                link *l = link_new(u, a->order.upstream);
-                if (l == nullptr)
-                        break;
-                l->attempt = a;
-                a->link = l;
-                l->conn = parser_begin(l) ? net_dial(u->setup.loop, &target, &link_user, l) : nullptr;
-                if (l->conn != nullptr) {
-                        count(a, COUNTER_upstream_connects);
-                        return;
-                }
-                link_close(l);
-                a->link = nullptr;
-        }
-        finish(a, ATTEMPT_NETWORK, false);
+        l->attempt = a;
+        a->link = l;
+        net_own(l->conn, &link_user, l);
 }
 
-static void on_resolved(void *ctx, const resolve_answer *answer)
+static void request_begin(attempt *a)
+{
+        if (parser_begin(a->link))
+                begin_sending(a);
+        else
+                finish(a, ATTEMPT_NETWORK, false);
+}
+
+static void on_dialled(void *ctx, net_conn *c)
 {
         attempt *a = ctx;
-        for (uint32_t i = 0; i < answer->count; i++) {
-                catalog_address *to = &a->addresses[a->address_count++];
-                to->family = answer->addresses[i].family;
-                memcpy(to->bytes, answer->addresses[i].bytes, sizeof to->bytes);
+        upstreams *u = a->side;
+        uint16_t upstream = a->order.upstream;
+        link *l = link_new(u, upstream, c);
+        a->dialing = nullptr;
+        a->facts.dial_us = (uint32_t)(clock_us() - a->begun_us);
+        if (l == nullptr) {
+                finish(a, ATTEMPT_NETWORK, false);
+                return;
         }
-        dial_next(a);
+        link_use(a, l);
+        if (a->paused)
+                net_pause(c);
+        request_begin(a);
+        pool_warm(u, upstream);
 }
 
-static void on_begin(void *ctx);
+static void on_not_dialled(void *ctx, attempt_end why)
+{
+        attempt *a = ctx;
+        a->dialing = nullptr;
+        finish(a, why, false);
+}
+
+static void on_begin(void *ctx)
+{
+        static const dialing_user dialling = {on_dialled, on_not_dialled};
+        attempt *a = ctx;
+        a->timer.fire = on_late;
+        if (a->link != nullptr && a->link->conn != nullptr) {
+                request_begin(a);
+                return;
+        }
+        a->dialing = dialing_begin(a->side, a->order.upstream, &dialling, a);
+        if (a->dialing == nullptr)
+                finish(a, ATTEMPT_NETWORK, false);
+}
 
 attempt *upstream_open(upstreams *u, const attempt_order *o, const attempt_user *user, void *ctx)
 {
         attempt *a = calloc(1, sizeof *a);
         if (a == nullptr)
                 return nullptr;
+        assert(o->credential < u->setup.catalog->upstreams[o->upstream].credential_count);
+        assert(!o->get || o->body_bytes == 0);
         a->side = u;
         a->order = *o;
         a->user = *user;
         a->ctx = ctx;
         a->begun_us = clock_us();
-        a->timer = (net_timer){.fire = on_late, .ctx = a};
-        a->question = (net_question){.answered = on_resolved, .ctx = a};
-        count(a, COUNTER_attempts);
         link *warm = o->fresh ? nullptr : pool_take(u, o->upstream);
         if (warm != nullptr) {
-                warm->attempt = a;
-                a->link = warm;
+                link_use(a, warm);
                 a->facts.reused = true;
-                net_own(warm->conn, &link_user, warm);
                 count(a, COUNTER_upstream_reused);
         }
+        if (!o->get) {
+                count(a, COUNTER_attempts);
+                pool_used(u, o->upstream);
+        }
         /* Everything that may fail happens in a turn of its own, so that no callback comes from inside this call. */
-        a->timer.fire = on_begin;
+        a->timer = (net_timer){.fire = on_begin, .ctx = a};
         net_timer_set(u->setup.loop, &a->timer, 0);
         return a;
-}
-
-static void on_begin(void *ctx)
-{
-        attempt                *a = ctx;
-        upstreams              *u = a->side;
-        const catalog_upstream *row = row_of(a);
-        a->timer.fire = on_late;
-        if (a->link != nullptr && a->link->conn != nullptr) {
-                if (!parser_begin(a->link)) {
-                        finish(a, ATTEMPT_NETWORK, false);
-                        return;
-                }
-                begin_sending(a);
-                if (!a->over)
-                        a->user.credit(a->ctx);
-                return;
-        }
-        deadline(a, u->setup.catalog->settings.connect_ms);
-        if (row->address_count > 0) {
-                memcpy(a->addresses, row->addresses, sizeof a->addresses);
-                a->address_count = row->address_count;
-                dial_next(a);
-        } else if (address_parse(view_of_text(row->host), &a->addresses[0])) {
-                a->address_count = 1;
-                dial_next(a);
-        } else if (!net_resolve(u->setup.resolver, &a->question, row->host)) {
-                finish(a, ATTEMPT_NETWORK, false);
-        }
 }

@@ -26,8 +26,10 @@ typedef struct upstreams_setup {
 } upstreams_setup;
 
 upstreams *upstreams_new(const upstreams_setup *s);
-/* Closes the warm connections: nothing more will be asked. */
+/* Closes the warm connections, and dials none ahead any more: hardly anything more will be asked. */
 void upstreams_close_idle(upstreams *u);
+/* Under pressure: every second of the warm connections that nobody needed lately. Happens by itself every 5 s. */
+void upstreams_purge(upstreams *u);
 
 typedef enum attempt_body : uint8_t { ATTEMPT_JSON, ATTEMPT_EVENTS, ATTEMPT_OTHER } attempt_body;
 
@@ -39,7 +41,7 @@ typedef struct attempt_head {
 
 typedef enum attempt_end : uint8_t {
         ATTEMPT_DONE,        /* the answer is complete */
-        ATTEMPT_NETWORK,     /* name, connect or handshake failed, or no address is allowed */
+        ATTEMPT_NETWORK,     /* name, connect, proxy or handshake failed, or no address is allowed */
         ATTEMPT_CERTIFICATE,
         ATTEMPT_TIMEOUT,
         ATTEMPT_CUT,         /* broke off */
@@ -70,6 +72,7 @@ typedef struct attempt_order {
         uint64_t    body_bytes; /* exact */
         bool        events;     /* a stream is wanted */
         bool        fresh;      /* no warm connection */
+        bool        get;        /* a health probe: GET, without a body, and not counted as an attempt */
 } attempt_order;
 
 /* Never calls back from inside. Null: no memory. */

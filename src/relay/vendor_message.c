@@ -29,9 +29,9 @@ static view scanned(exchange *x, view message)
         if (r == nullptr)
                 return (view){};
         redact_string(r, doc, 0, doc.len, FROM_OTHER);
-        size_t budget = SIZE_MAX;
+        size_t steps = SIZE_MAX;
         bool   done = false;
-        if (failed(redact_step(r, &budget, &done)) || !done)
+        if (failed(redact_step(r, &steps, &done)) || !done)
                 return (view){};
         size_t   length = edits_length(&changes, doc.len);
         uint8_t *joined = arena_alloc(&x->arena, length + 1), *plain = arena_alloc(&x->arena, length + 1);

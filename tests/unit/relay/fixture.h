@@ -164,11 +164,19 @@ static void *vendor_arrived(void *ctx, net_conn *conn, const net_user **user)
         return c;
 }
 
+/* Nothing is held against any vendor any more. */
+static inline void vendor_forgiven(void)
+{
+        for (uint32_t i = 0; i < BOARD_CELLS; i++)
+                memset(fx.board->cells[i].bytes, 0, BOARD_CELL_BYTES);
+}
+
 /* Forgets what was; `script` is what comes. */
 static inline void vendor_does(const vendor_step *script, size_t steps)
 {
         if (steps > 8)
                 abort();
+        vendor_forgiven();
         memcpy(vendor.script, script, steps * sizeof *script);
         vendor.steps = steps;
         vendor.next = vendor.requests = 0;
@@ -439,6 +447,8 @@ static inline void fx_catalog(void)
                 printf("# %s %s\n", fault.pointer, fault.text);
                 abort();
         }
+        /* Connections at the vendor are counted here: none is made ahead of its time. */
+        fx.catalog->settings.warm_connections = 0;
         fx.catalog->keys[2].expires_s = 1000;
 }
 
@@ -477,6 +487,7 @@ static inline void fx_begin(void)
         fx_map(&memory, sizeof(board));
         fx.board = memory;
         board_format(fx.board);
+        fx.board->columns[0].in_use = 1;
         fx.board->keeper = KEEPER_OPEN;
         fx_map(&fx.ring_memory, usage_ring_bytes());
         if (failed(usage_ring_format(fx.ring_memory, usage_ring_bytes(), &fx.ring)))

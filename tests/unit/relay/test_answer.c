@@ -51,7 +51,7 @@ static const struct {
         {"one that is no JSON", JSON_HEAD "{\"choices\":[", "upstream_invalid"},
         {"one that is empty", JSON_HEAD "", "upstream_invalid"},
         {"an array", JSON_HEAD "[]", "upstream_invalid"},
-        {"an error that says it is none", JSON_HEAD "{\"error\":{\"message\":\"m\"}}", "upstream_invalid"},
+        {"an error that says it is none", JSON_HEAD "{\"error\":{\"message\":\"m\"}}", "upstream_error"},
         {"a key twice", JSON_HEAD "{\"a\":1,\"a\":2}", "upstream_invalid"},
 };
 

@@ -1,4 +1,3 @@
-/* covers: upstream.c pool.c */
 #include "relay/upstream.h"
 
 #include "unit/relay/fixture.h"
@@ -70,15 +69,26 @@ static void on_end(void *ctx, attempt_end why, const attempt_facts *f)
 
 static const attempt_user user = {on_credit, on_head, on_data, on_end};
 
-static void open_attempt(uint16_t upstream, const char *body, bool fresh)
+static void open_order(const attempt_order *order, const char *body)
 {
         bool cancel_head = q.cancel_at_head, cancel_data = q.cancel_at_data;
         q = (asked){.body = body, .cancel_at_head = cancel_head, .cancel_at_data = cancel_data};
-        const attempt_order order = {
-                .upstream = upstream, .path = "/p", .body_bytes = strlen(body), .events = false, .fresh = fresh};
-        q.attempt = upstream_open(fx.relay->upstreams, &order, &user, &q);
+        q.attempt = upstream_open(fx.relay->upstreams, order, &user, &q);
         if (q.attempt != nullptr)
                 upstream_decided(q.attempt, strlen(body));
+}
+
+static void open_attempt(uint16_t upstream, const char *body, bool fresh)
+{
+        const attempt_order order = {.upstream = upstream, .path = "/p", .body_bytes = strlen(body), .fresh = fresh};
+        open_order(&order, body);
+}
+
+static void open_key(uint16_t upstream, const char *body, uint8_t credential)
+{
+        const attempt_order order = {
+                .upstream = upstream, .credential = credential, .path = "/p", .body_bytes = strlen(body)};
+        open_order(&order, body);
 }
 
 static bool is_over(void *ctx)
@@ -130,19 +140,81 @@ static void test_head(void)
         bool good = true;
         for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
                 char answer[300];
-                snprintf(answer, sizeof answer,
-                         "HTTP/1.1 200 OK\r\nContent-Type: %s\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n",
-                         types[i].field);
+                snprintf(
+                        answer, sizeof answer,
+                        "HTTP/1.1 200 OK\r\nContent-Type: %s\r\nRetry-After: 5\r\nX-RateLimit-Remaining-Requests: 7\r\n"
+                        "Content-Length: 0\r\n\r\n",
+                        types[i].field);
                 good = good && answered_with(answer, VENDOR_KEEP) == ATTEMPT_DONE && q.head.body == types[i].body
-                       && q.head.retry_after_s == 5;
+                       && q.head.limits.after_ms == 5000 && q.head.limits.requests_left == 7;
         }
         tap_ok(good, SUBJECT, "what kind of answer it is, and how long to wait, is read from its head");
-        good = answered_with(
-                       "HTTP/1.1 429 X\r\nRetry-After: Wed, 21 Oct 2026 07:28:00 GMT\r\nContent-Length: 0\r\n\r\n",
-                       VENDOR_KEEP)
+        good = answered_with("HTTP/1.1 429 X\r\nDate: Wed, 21 Oct 2026 07:28:00 GMT\r\nRetry-After: Wed, 21 Oct 2026 "
+                             "07:28:07 GMT\r\nContent-Length: 0\r\n\r\n",
+                             VENDOR_KEEP)
                        == ATTEMPT_DONE
-               && q.head.retry_after_s == 0 && q.head.status == 429;
-        tap_ok(good, SUBJECT, "a date to wait for is not understood, and does no harm");
+               && q.head.limits.after_ms == 7000 && q.head.status == 429;
+        tap_ok(good, SUBJECT, "a date to wait for is read by the vendor's own clock");
+        good = answered_with(JSON_HEAD "{}", VENDOR_KEEP) == ATTEMPT_DONE && q.head.limits.after_ms == RETRY_AFTER_NONE
+               && q.head.limits.requests_left == RETRY_AFTER_NONE;
+        tap_ok(good, SUBJECT, "a head that says nothing of limits says none");
+}
+
+static void test_order(void)
+{
+        catalog_upstream *row = &fx.catalog->upstreams[0], kept = *row;
+        lease_write_begin(fx.lease);
+        fx.lease->credentials[2] =
+                (lease_credential){.name = "other", .host = "127.0.0.1", .len = 8, .secret = "sk-other"};
+        fx.lease->credential_count = 3;
+        lease_write_end(fx.lease, true);
+        row->credential_count = 2;
+        row->credentials[1] = (catalog_credential){.name = "other"};
+        vendor_does((const vendor_step[]){{JSON_HEAD "{}", VENDOR_KEEP}}, 1);
+        open_key(0, "{}", 1);
+        tap_ok(run_until(is_over, nullptr, 1000) && strstr(vendor.last, "Bearer sk-other\r\n") != nullptr, SUBJECT,
+               "of an upstream's keys the one that was chosen is sent");
+        *row = kept;
+}
+
+static void answer_late(void *ctx)
+{
+        (void)ctx;
+        net_write(vendor.conns[vendor.connections - 1]->conn, VIEW("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"));
+}
+
+static void test_first(void)
+{
+        net_timer late = {.fire = answer_late};
+        vendor_does((const vendor_step[]){{nullptr, VENDOR_KEEP}}, 1);
+        open_attempt(0, "{}", true);
+        net_timer_set(fx.loop, &late, 120);
+        run_until(is_over, nullptr, 1000);
+        tap_ok(q.why == ATTEMPT_DONE && q.facts.first_us >= 80'000 && q.facts.first_us < 400'000, SUBJECT,
+               "the time to the first byte counts from the request's last");
+        tap_ok(answered_with(nullptr, VENDOR_CLOSE) == ATTEMPT_CUT && q.facts.first_us == 0, SUBJECT,
+               "none where no byte came");
+}
+
+static void test_get(void)
+{
+        const attempt_order order = {.upstream = 0, .path = "/models", .fresh = true, .get = true};
+        uint64_t attempts = counted(COUNTER_attempts);
+        vendor_does((const vendor_step[]){{JSON_HEAD "{}", VENDOR_KEEP}}, 1);
+        q = (asked){.body = ""};
+        q.attempt = upstream_open(fx.relay->upstreams, &order, &user, &q);
+        run_for(30);
+        char want[300];
+        vendor_conn *last = vendor.conns[vendor.connections - 1];
+        snprintf(want, sizeof want,
+                 "GET /v1/models HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nAuthorization: Bearer sk-vendor\r\nAccept: "
+                 "application/json\r\nAccept-Encoding: identity\r\nUser-Agent: lethe/1\r\n\r\n",
+                 fx.vendor_port);
+        tap_ok(strcmp(last->in, want) == 0 && q.ends == 0, SUBJECT, "a probe is a GET without a body");
+        net_write(last->conn, VIEW("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"));
+        tap_ok(run_until(is_over, nullptr, 1000) && q.why == ATTEMPT_DONE && q.facts.first_us > 0
+                       && counted(COUNTER_attempts) == attempts,
+               SUBJECT, "it ends like any other, and is not counted among them");
 }
 
 static const struct {
@@ -298,6 +370,9 @@ int main(void)
 {
         fx_begin();
         test_head();
+        test_order();
+        test_first();
+        test_get();
         test_ends();
         test_cancel();
         test_pool();
