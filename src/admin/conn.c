@@ -158,7 +158,7 @@ static void refuse_method(admin_conn *c)
         if (c->parser.head != nullptr)
                 route_methods(c->parser.head->target, &allow);
         emit_text(&allow, "\r\n");
-        fault_write(fault_of(ERR_BAD_METHOD), &out);
+        admin_fault_write(admin_fault_of(ERR_BAD_METHOD), &out);
         admin_answer(&c->exchange,
                      &(admin_reply){405, VIEW("application/json"), {out.bytes, out.len}, {allow.bytes, allow.len}});
 }
@@ -206,6 +206,7 @@ static err judge(admin_conn *c, const http1_head *head)
 {
         if (route_needs_token(head->target) && !token_known(c->shared->catalog, http1_get(head, VIEW("authorization"))))
                 return FAIL(NO_KEY);
+        c->exchange.query = route_query(head->target);
         return route_find(head->method, head->target, &c->route, &c->exchange.rest);
 }
 

@@ -11,10 +11,10 @@ void admin_answer_json(admin_exchange *x, uint16_t status, view body)
 
 void admin_answer_error(admin_exchange *x, err_code code)
 {
-        const fault_row *row = fault_of(code);
+        const admin_fault *row = admin_fault_of(code);
         uint8_t room[512];
         emit out = emit_into(room, sizeof room);
-        fault_write(row, &out);
+        admin_fault_write(row, &out);
         view extra = code == ERR_NO_KEY ? VIEW("WWW-Authenticate: Bearer realm=\"lethe-admin\"\r\n") : (view){};
         admin_answer(x, &(admin_reply){row->http, json, {out.bytes, out.len}, extra});
 }
@@ -22,7 +22,7 @@ void admin_answer_error(admin_exchange *x, err_code code)
 void admin_answer_fault(admin_exchange *x, uint16_t status, const config_fault *f, view file)
 {
         emit out = admin_document(x);
-        fault_write_place(f, file, &out);
+        admin_fault_write_place(f, file, &out);
         admin_answer_document(x, status, &out);
 }
 

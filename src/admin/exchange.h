@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/board.h"
 #include "base/view.h"
+#include "route/catalog.h"
 
 typedef struct admin_exchange admin_exchange;
 
@@ -16,6 +17,7 @@ typedef struct admin_exchange admin_exchange;
 typedef struct admin_box {
         net_loop *loop;
         const board *board;
+        const catalog *catalog;
         const char *version, *commit;
         int control; /* to the supervisor */
         keeper_link keeper;
@@ -27,6 +29,7 @@ typedef struct admin_box {
 struct admin_exchange {
         admin_box *box;
         view rest; /* of the path, behind the route's prefix */
+        view query; /* behind the question mark, as sent */
         view body;
         arena memory; /* ends with the exchange */
         keeper_call call;

@@ -1,6 +1,6 @@
 #include "admin/fault.h"
 
-static const fault_row rows[] = {
+static const admin_fault rows[] = {
         {ERR_SYSTEM, 500, "internal_error", "The role failed inside. Its events say more."},
         {ERR_BAD_HTTP, 400, "bad_http", "The request is not well-formed HTTP/1.1, or its Host is not one of ours."},
         {ERR_BAD_BODY, 400, "invalid_body", "The body lacks a field this address requires."},
@@ -32,7 +32,7 @@ static const fault_row rows[] = {
          "The new generation is still starting. Look at /admin/v1/status."},
 };
 
-const fault_row *fault_of(err_code code)
+const admin_fault *admin_fault_of(err_code code)
 {
         for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
                 if (rows[i].code == code)
@@ -40,7 +40,7 @@ const fault_row *fault_of(err_code code)
         return &rows[0];
 }
 
-err_code fault_code(view word)
+err_code admin_fault_code(view word)
 {
         for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
                 if (view_equal(word, view_of_text(rows[i].word)))
@@ -48,7 +48,7 @@ err_code fault_code(view word)
         return ERR_BAD_FILE;
 }
 
-void fault_write(const fault_row *row, emit *out)
+void admin_fault_write(const admin_fault *row, emit *out)
 {
         emit_text(out, "{\"error\":{\"code\":");
         emit_json(out, view_of_text(row->word));
@@ -57,7 +57,7 @@ void fault_write(const fault_row *row, emit *out)
         emit_text(out, "}}\n");
 }
 
-void fault_write_place(const config_fault *f, view file, emit *out)
+void admin_fault_write_place(const config_fault *f, view file, emit *out)
 {
         emit_text(out, "{\"error\":{\"code\":");
         emit_json(out, view_of_text(f->code));

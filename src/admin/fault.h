@@ -6,23 +6,23 @@
 #include "base/result.h"
 #include "codec/config_json.h"
 
-typedef struct fault_row {
+typedef struct admin_fault {
         err_code code;
         uint16_t http;
         const char *word; /* error.code */
         const char *text; /* error.message: what to do, never built from input */
-} fault_row;
+} admin_fault;
 
 /* The row of an error; errors without a row of their own are "internal_error". Never null. */
-const fault_row *fault_of(err_code code);
+const admin_fault *admin_fault_of(err_code code);
 
 /* The error behind a word, for clients; ERR_BAD_FILE for a word nobody knows. */
-err_code fault_code(view word);
+err_code admin_fault_code(view word);
 
 /* {"error":{"code":...,"message":...}} */
-void fault_write(const fault_row *row, emit *out);
+void admin_fault_write(const admin_fault *row, emit *out);
 
 /* The same with the place: file, line, column, pointer. `file` may be empty. */
-void fault_write_place(const config_fault *f, view file, emit *out);
+void admin_fault_write_place(const config_fault *f, view file, emit *out);
 
 #endif

@@ -28,6 +28,10 @@ void handle_export_key(admin_exchange *x);
 /* "{sequence}", "latest", either with "/signature". */
 void handle_export_get(admin_exchange *x);
 
+/* handle_routes.c */
+void handle_routes(admin_exchange *x);
+void handle_routes_explain(admin_exchange *x);
+
 /* page.c */
 void handle_page(admin_exchange *x);
 void handle_page_style(admin_exchange *x);

@@ -1,6 +1,7 @@
 #include "admin/metrics.h"
 
 #include "admin/role_name.h"
+#include "chat/ending.h"
 
 static void family(emit *out, const char *name, const char *type, const char *help)
 {
@@ -59,12 +60,51 @@ static void roles(emit *out, uint32_t up)
         }
 }
 
-void metrics_write(const board *b, const char *version, const char *commit, uint64_t now_s, emit *out)
+static void endings(emit *out, const board *b)
 {
-        gauge(out, "snapshot_timestamp_seconds", now_s,
+        static_assert(ENDING_COUNT <= BOARD_ENDINGS);
+        family(out, "endings", "counter", "Exchanges by their end code: who ended it, and in which phase.");
+        for (unsigned e = 0; e < ENDING_COUNT; e++) {
+                emit_text(out, "lethe_endings_total{end=\"");
+                emit_text(out, ending_code((ending)e));
+                emit_text(out, "\"} ");
+                emit_u64(out, board_endings(b, e));
+                emit_byte(out, '\n');
+        }
+}
+
+static void breakers(emit *out, const ways_counts *n)
+{
+        static const health_kind kinds[] = {HEALTH_KEY, HEALTH_UPSTREAM, HEALTH_MODEL};
+        family(out, "breakers", "gauge", "Breakers of vendor keys, upstreams and their models, by state.");
+        for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++)
+                for (unsigned s = BREAKER_CLOSED; s <= BREAKER_HALF_OPEN; s++) {
+                        emit_text(out, "lethe_breakers{kind=\"");
+                        emit_text(out, ways_kind_name(kinds[k]));
+                        emit_text(out, "\",state=\"");
+                        emit_text(out, ways_state_name((breaker_state)s));
+                        emit_text(out, "\"} ");
+                        emit_u64(out, n->breakers[kinds[k]][s]);
+                        emit_byte(out, '\n');
+                }
+}
+
+static void ways(emit *out, const ways_facts *f)
+{
+        ways_counts n;
+        ways_count(f, &n);
+        breakers(out, &n);
+        gauge(out, "keys_parked_now", n.keys_parked, "Vendor keys that wait for their rate limit.");
+        gauge(out, "keys_disabled_now", n.keys_disabled, "Vendor keys set aside because the vendor refuses them.");
+}
+
+void metrics_write(const metrics_facts *f, emit *out)
+{
+        const board *b = f->ways.board;
+        gauge(out, "snapshot_timestamp_seconds", f->now_s,
               "When all values here were taken. They are published once a minute, so that no two scrapes can be "
               "subtracted down to one call.");
-        build(out, version, commit);
+        build(out, f->version, f->commit);
         for (unsigned c = 0; c < COUNTER_COUNT; c++) {
                 counter_id id = (counter_id)c;
                 uint64_t n = board_sum(b, id);
@@ -77,6 +117,8 @@ void metrics_write(const board *b, const char *version, const char *commit, uint
         gauge(out, "keeper_open", atomic_load(&b->keeper) == KEEPER_OPEN, "1 when the vault is open.");
         gauge(out, "draining", atomic_load(&b->draining), "1 when the whole box is going down.");
         counter(out, "restarts", atomic_load(&b->restarts), "Processes of all roles started again after they died.");
+        endings(out, b);
+        ways(out, &f->ways);
         roles(out, atomic_load(&b->roles_up));
         emit_text(out, "# EOF\n");
 }

@@ -3,13 +3,17 @@
 #ifndef ADMIN_METRICS_H
 #define ADMIN_METRICS_H
 
-#include "base/board.h"
+#include "admin/ways.h"
 #include "base/emit.h"
 
-constexpr size_t METRICS_BYTES = 16 * 1024; /* room that metrics_write never fills */
+constexpr size_t METRICS_BYTES = 32 * 1024; /* room that metrics_write never fills */
 
-/* in  version, commit  of the software
- *     now_s            UTC seconds of this snapshot */
-void metrics_write(const board *b, const char *version, const char *commit, uint64_t now_s, emit *out);
+typedef struct metrics_facts {
+        ways_facts ways;
+        const char *version, *commit; /* of the software */
+        uint64_t now_s;               /* UTC seconds of this snapshot */
+} metrics_facts;
+
+void metrics_write(const metrics_facts *f, emit *out);
 
 #endif

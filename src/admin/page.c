@@ -1,7 +1,7 @@
 #include "admin/handle.h"
 
 /* The whole dashboard. It asks for the token, keeps it in the page's memory alone, and shows what
- * /admin/v1/status says. Text goes in by textContent, so nothing shown can become markup. */
+ * /admin/v1/status and /admin/v1/routes say. Text goes in by textContent, so nothing shown can become markup. */
 
 static const view html = VIEW_INIT(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
@@ -10,7 +10,7 @@ static const view html = VIEW_INIT(
         "<h1>Lethe</h1>\n<p id=\"ready\">&hellip;</p>\n"
         "<form id=\"enter\"><label>Admin token <input id=\"token\" type=\"password\" autocomplete=\"off\" required>"
         "</label> <button>Show status</button></form>\n<p id=\"said\" role=\"status\"></p>\n"
-        "<table id=\"facts\"></table>\n<table id=\"relays\"></table>\n"
+        "<table id=\"facts\"></table>\n<table id=\"relays\"></table>\n<table id=\"ways\"></table>\n"
         "<p class=\"small\">Counters: <a href=\"/metrics\">/metrics</a>. Everything else: <code>lethectl --help</code>."
         "</p>\n</body>\n</html>\n");
 
@@ -47,13 +47,27 @@ static const view script = VIEW_INIT(
         "  row(at('relays'), ['relay', 'generation', 'exchanges', 'connections'], true);\n"
         "  for (const r of s.relays)\n"
         "    row(at('relays'), [r.pid, r.generation, r.exchanges_now, r.connections_now].map(String), false);\n}\n"
-        "async function status() {\n"
+        "function ways(d) {\n"
+        "  const table = at('ways');\n  table.replaceChildren();\n"
+        "  const health = w => [w.breaker + (w.open_ms ? ', ' + w.open_ms + ' ms left' : ''), w.in_flight, "
+        "w.attempts,\n"
+        "    w.failed, w.last_fault || ''];\n"
+        "  row(table, ['way', 'breaker', 'running', 'attempts', 'failed', 'last fault', ''], true);\n"
+        "  for (const r of d.routes) for (const t of r.targets)\n"
+        "    row(table, [r.model + ' to ' + t.upstream + ' ' + t.model, ...health(t), ''].map(String), false);\n"
+        "  for (const u of d.upstreams) {\n    row(table, [u.name, ...health(u), ''].map(String), false);\n"
+        "    for (const k of u.keys)\n"
+        "      row(table, [u.name + ', key ' + k.key, ...health(k), k.disabled ? 'refused' :\n"
+        "        k.parked_ms ? 'waits ' + k.parked_ms + ' ms' : ''].map(String), false);\n  }\n}\n"
+        "async function get(path, show) {\n"
         "  if (token === '') return;\n"
-        "  try {\n    const r = await fetch('/admin/v1/status', {headers: {Authorization: 'Bearer ' + token}});\n"
+        "  try {\n    const r = await fetch(path, {headers: {Authorization: 'Bearer ' + token}});\n"
         "    const s = await r.json();\n"
         "    if (!r.ok) { if (r.status === 401) token = ''; say('said', s.error.message, false); return; }\n"
         "    say('said', '', true);\n    show(s);\n"
         "  } catch { say('said', 'no answer', false); }\n}\n"
+        "async function status() {\n"
+        "  await get('/admin/v1/status', show);\n  await get('/admin/v1/routes', ways);\n}\n"
         "at('enter').addEventListener('submit', e => {\n"
         "  e.preventDefault();\n  token = at('token').value;\n  at('token').value = '';\n  status();\n});\n"
         "ready();\nsetInterval(() => { ready(); status(); }, 5000);\n");

@@ -14,6 +14,8 @@ static const admin_route rows[] = {
         {HTTP1_GET,     VIEW_INIT("/page.js"),                      false,  false,  handle_page_script},
         {HTTP1_GET,     VIEW_INIT("/admin/v1/status"),              false,  false,  handle_status},
         {HTTP1_POST,    VIEW_INIT("/admin/v1/reload"),              false,  false,  handle_reload},
+        {HTTP1_GET,     VIEW_INIT("/admin/v1/routes"),              false,  false,  handle_routes},
+        {HTTP1_GET,     VIEW_INIT("/admin/v1/routes/explain"),      false,  false,  handle_routes_explain},
         {HTTP1_GET,     VIEW_INIT("/admin/v1/vault"),               false,  false,  handle_vault},
         {HTTP1_POST,    VIEW_INIT("/admin/v1/vault/unlock"),        false,  true,   handle_unlock},
         {HTTP1_GET,     VIEW_INIT("/admin/v1/vault/credentials"),   false,  false,  handle_credentials},
@@ -30,6 +32,12 @@ static view path_of(view target)
 {
         const uint8_t *query = target.len > 0 ? memchr(target.data, '?', target.len) : nullptr;
         return query == nullptr ? target : view_slice(target, 0, (size_t)(query - target.data));
+}
+
+view route_query(view target)
+{
+        size_t path = path_of(target).len;
+        return path < target.len ? view_slice(target, path + 1, target.len) : (view){};
 }
 
 static bool fits(const admin_route *r, view path)

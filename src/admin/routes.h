@@ -13,6 +13,9 @@ typedef struct admin_route {
         void (*handle)(admin_exchange *x);
 } admin_route;
 
+/* What stands behind the question mark; empty: nothing. */
+view route_query(view target);
+
 /* in   target  as sent; a query is ignored
  * out  rest    what follows a prefix route's path
  * err  NO_ROUTE, BAD_METHOD */

@@ -36,7 +36,11 @@ static void publish(void *ctx)
 {
         admin_server *s = ctx;
         emit out = emit_into(s->metrics, sizeof s->metrics);
-        metrics_write(s->setup.board, s->setup.version, s->setup.commit, s->setup.wall_s(), &out);
+        const metrics_facts facts = {.ways = {s->setup.catalog, s->setup.board, net_now_ms(s->setup.loop)},
+                                     .version = s->setup.version,
+                                     .commit = s->setup.commit,
+                                     .now_s = s->setup.wall_s()};
+        metrics_write(&facts, &out);
         s->shared.box.metrics = (view){out.bytes, out.len};
         net_timer_set(s->setup.loop, &s->minute, LIMIT_ADMIN_METRICS_MS);
 }
@@ -46,6 +50,7 @@ static err start(admin_server *s)
         admin_box *box = &s->shared.box;
         *box = (admin_box){.loop = s->setup.loop,
                            .board = s->setup.board,
+                           .catalog = s->setup.catalog,
                            .version = s->setup.version,
                            .commit = s->setup.commit,
                            .control = s->setup.control};

@@ -48,6 +48,10 @@ static const verb verbs[] = {
          "what a running lethed is doing"},
         {"ready",  "",       admin_ready,  "",      0, 0,   BY_ADMIN "--json ",
          "exit status 0 when it serves, else 1 and why"},
+        {"routes", "explain", routes_explain, "",   0, 0,   BY_ADMIN "--model --chars --key --downgrade --json ",
+         "which target and vendor key a request would take now, how often, and why not the others"},
+        {"routes", "",       routes_show,  "",      0, 0,   BY_ADMIN "--model --json ",
+         "where requests go: targets, breakers, vendor keys, live"},
         {"reload", "",       admin_reload, "",      0, 0,   BY_ADMIN,
          "read configuration, policy and certificates anew; a bad one changes nothing"},
 };
@@ -75,6 +79,10 @@ static const struct option {
         {"--light",      nullptr, "64 MiB for the passphrase's Argon2id instead of 256 MiB", offsetof(lethectl, light)},
         {"--min-generation", "N", "refuse a state file older than this one (vault status shows the number)",
          offsetof(lethectl, min_generation)},
+        {"--model",      "NAME", "what a caller asks for, as lethe.json names it",        offsetof(lethectl, model)},
+        {"--chars",      "N",    "size of the request's text; default 0",                 offsetof(lethectl, chars)},
+        {"--key",        "ID",   "the caller's key, by its id in lethe.json",             offsetof(lethectl, key)},
+        {"--downgrade",  nullptr, "as if the caller allowed a lesser model", offsetof(lethectl, downgrade)},
         {"--json",       nullptr, "answer in JSON",                                       offsetof(lethectl, json)},
 };
 /* clang-format on */

@@ -24,6 +24,10 @@ typedef struct lethectl {
         const char *out;        /* --out */
         const char *name;       /* --name */
         const char *min_generation; /* --min-generation */
+        const char *model;      /* --model */
+        const char *chars;      /* --chars */
+        const char *key;        /* --key */
+        bool        downgrade;  /* --downgrade */
         bool        json;       /* --json */
         bool        from_stdin; /* --stdin */
         bool        light;      /* --light */
@@ -90,6 +94,8 @@ verb_fn key_make, admin_token;
 verb_fn export_pull, export_now;
 /* lethectl_check.c */
 verb_fn check_files;
+/* lethectl_routes.c */
+verb_fn routes_show, routes_explain;
 /* lethectl_admin.c: talk to the admin plane alone */
 verb_fn admin_status, admin_ready, admin_reload;
 

@@ -81,7 +81,7 @@ err remote_ask(https_client *h, const https_request *q, https_answer *a, https_w
         else
                 https_say(why, said.fault.text, "", "");
         region_end(&a->body);
-        return failed(e) ? e : (err){fault_code(view_of_text(said.fault.code))};
+        return failed(e) ? e : (err){admin_fault_code(view_of_text(said.fault.code))};
 }
 
 /* ---- the door ---- */

@@ -1,7 +1,8 @@
-/* Bodies of the management API. First byte: which; the rest: the body. */
+/* Bodies and queries of the management API. First byte: which; the rest: it. */
 #include <assert.h>
 
 #include "admin/body.h"
+#include "admin/query.h"
 #include "codec/base64.h"
 
 enum : size_t { WANT = 99 };
@@ -46,6 +47,22 @@ static void unlock(view json)
                 assert(q.slot < UNLOCK_SLOTS && q.reserved == 0);
 }
 
+/* Values are texts without control characters, and nothing is taken that was not asked for. */
+static void query(view text)
+{
+        static const char *const names[] = {"model", "chars", nullptr};
+        query_value v[2];
+        bool any = false;
+        err e = query_read(text, names, v);
+        for (size_t i = 0; i < 2; i++) {
+                assert(memchr(v[i].text, '\0', sizeof v[i].text) != nullptr);
+                any = any || v[i].there;
+                for (const char *at = v[i].text; *at != '\0' && !failed(e); at++)
+                        assert((uint8_t)*at >= ' ' && *at != 0x7f);
+        }
+        assert(failed(e) || any == (text.len > 0));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
         if (len == 0)
@@ -55,6 +72,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
                 unlock(rest);
         else if (data[0] == 's')
                 sealed(rest);
+        else if (data[0] == 'q')
+                query(rest);
         else
                 assert(!body_name(rest) || rest.len < LIMIT_NAME_BYTES);
         return 0;

@@ -91,7 +91,7 @@ static inline admin_exchange *harness_exchange(const char *rest, const char *bod
         arena_end(&h.x.memory);
         h.x = (admin_exchange){.box = &h.box, .rest = view_of_text(rest), .body = view_of_text(body)};
         arena_init(&h.x.memory, LIMIT_ADMIN_MEMORY_BYTES);
-        region_init(&h.x.file, 1024 * 1024);
+        region_init(&h.x.file, 4 * 1024 * 1024);
         h.answers = 0;
         h.status = 0;
         h.body_len = 0;

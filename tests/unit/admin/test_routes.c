@@ -29,6 +29,10 @@ int main(void)
                  handle_export_key, VIEW_INIT("")},
                 {"a signature belongs to its export", HTTP1_GET, VIEW_INIT("/admin/v1/exports/7/signature"), ERR_NONE,
                  handle_export_get, VIEW_INIT("7/signature")},
+                {"the routes", HTTP1_GET, VIEW_INIT("/admin/v1/routes?model=a"), ERR_NONE, handle_routes,
+                 VIEW_INIT("")},
+                {"why a route", HTTP1_GET, VIEW_INIT("/admin/v1/routes/explain"), ERR_NONE, handle_routes_explain,
+                 VIEW_INIT("")},
                 {"an empty target is nothing", HTTP1_GET, VIEW_INIT(""), ERR_NO_ROUTE, nullptr, VIEW_INIT("")},
         };
         for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -47,5 +51,8 @@ int main(void)
                "everything below /admin/ wants a token");
         tap_ok(!route_needs_token(VIEW("/metrics")) && !route_needs_token(VIEW("/")), "routes",
                "metrics and the page do not");
+        tap_ok(view_equal(route_query(VIEW("/a?b=c?d")), VIEW("b=c?d")) && route_query(VIEW("/a")).len == 0
+                       && route_query(VIEW("/a?")).len == 0 && route_query(VIEW("")).len == 0,
+               "routes", "a query is what stands behind the first question mark");
         return tap_done();
 }
