@@ -84,7 +84,7 @@ build/obj/vendor/%.o: tests/vendor/%.c
 build/bin/mock-vendor: $(VENDOR:tests/vendor/%.c=build/obj/vendor/%.o)
 	@mkdir -p $(@D)
 	@echo 'link $@'
-	$Q$(CC) $(STATIC) $^ -lssl -lcrypto -lz -lzstd -o $@ $(SAY_IF_IT_FAILS)
+	$Q$(CC) $(STATIC) $^ -lssl -lcrypto -lz -lzstd -lm -o $@ $(SAY_IF_IT_FAILS)
 
 # Rewritten only when it says something new. No time of building: the commit's own, so that two builds are one.
 build/gen/build_info.h: always

@@ -1,6 +1,6 @@
 # On the host: every goal but a few is made by make inside a root.
 HERE := help clean image vm prove-zero-log run lock install
-TEST_ROOT := test test-full bench format
+TEST_ROOT := test test-full bench bench-failover format
 FUZZ_ROOT := fuzz
 ENTER := $(filter-out $(HERE),$(or $(MAKECMDGOALS),build))
 IN_ROOT := scripts/in-root

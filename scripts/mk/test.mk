@@ -1,8 +1,8 @@
 # Everything that judges. One runner counts: scripts/run-tests.
-test: build san nowipe unit replay ## the tests for every day (T=unit/base: only those); ends in one line: N passed, N failed, N skipped
+test: build san nowipe unit replay build/bench/load ## the tests for every day (T=unit/base: only those); ends in one line: N passed, N failed, N skipped
 	@scripts/run-tests $(T)
 
-test-full: build san nowipe unit replay ## and those that take long
+test-full: build san nowipe unit replay build/bench/load ## and those that take long
 	@scripts/run-tests --full $(T)
 
 check: build ## the rules of the house, checked by scripts/check-*
@@ -14,7 +14,14 @@ fuzz: fuzzers ## every fuzz target for a minute (FUZZ_SECONDS)
 bench: build build/bench/load build/bench/bench_policy ## beside nginx and HAProxy in one run, as ratios (LETHE_BENCH_SHORT=1: a smoke)
 	@tests/bench/run.py
 
-# The load generator shares nothing with src/, like the mock vendor.
+bench-failover: build build/bench/callers ## 500 callers before three vendors that fail, directly and through Lethe (LETHE_BENCH_SHORT=1: a smoke)
+	@tests/bench/failover.py
+
+# The load generators share nothing with src/, like the mock vendor.
+build/bench/callers: tests/bench/callers.c tests/bench/load_answer.c tests/bench/load_numbers.c tests/bench/load.h
+	@mkdir -p $(@D)
+	@echo 'bench $@'
+	$Q$(CC) -std=c23 -D_GNU_SOURCE -O2 -g -iquote tests/bench $(WARN) $(HARD) $(STATIC) $(filter %.c,$^) -lssl -lcrypto -lz -lzstd -lm -o $@ $(SAY_IF_IT_FAILS)
 build/bench/load: $(wildcard tests/bench/load*.c) tests/bench/load.h
 	@mkdir -p $(@D)
 	@echo 'bench $@'
@@ -33,4 +40,4 @@ run: build
 lock:
 	@echo "make lock needs a host with mmdebstrap; it writes scripts/root.lock for everyone" >&2; exit 1
 
-.PHONY: test test-full check fuzz bench format run lock
+.PHONY: test test-full check fuzz bench bench-failover format run lock

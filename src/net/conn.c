@@ -240,7 +240,19 @@ static void pump_plain(net_conn *c, view bytes)
         if (bytes.len > 0)
                 c->user.data(c->user_ctx, bytes);
         if (c->state == CONN_OPEN && c->in_ended)
-                conn_end(c, NET_CLEAN);
+                conn_end(c, c->broken ? NET_CUT : NET_CLEAN);
+}
+
+static void take_in(net_conn *c, view bytes)
+{
+        if (c->state == CONN_NAMING) {
+                conn_naming(c, bytes);
+        } else if (c->tls == nullptr) {
+                pump_plain(c, bytes);
+        } else {
+                c->in = bytes;
+                pump(c);
+        }
 }
 
 static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
@@ -261,17 +273,11 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
                         discard(c, got);
                 return;
         }
-        view bytes = {(const uint8_t *)buf->base, got};
-        if (c->tls == nullptr) {
-                if (c->broken)
-                        conn_end(c, NET_CUT);
-                else
-                        pump_plain(c, bytes);
+        c->heard = c->heard || got > 0;
+        bool plain = c->tls == nullptr;
+        take_in(c, (view){(const uint8_t *)buf->base, got});
+        if (plain)
                 wipe(buf->base, got);
-                return;
-        }
-        c->in = bytes;
-        pump(c);
 }
 
 void conn_start_reading(net_conn *c)
@@ -280,13 +286,17 @@ void conn_start_reading(net_conn *c)
                 c->reading = true;
 }
 
+void conn_stop_reading(net_conn *c)
+{
+        if (c->reading)
+                uv_read_stop((uv_stream_t *)&c->tcp);
+        c->reading = false;
+}
+
 void net_pause(net_conn *c)
 {
         c->paused = true;
-        if (c->reading) {
-                uv_read_stop((uv_stream_t *)&c->tcp);
-                c->reading = false;
-        }
+        conn_stop_reading(c);
 }
 
 void net_resume(net_conn *c)
@@ -317,18 +327,48 @@ static void on_linger_over(void *ctx) { conn_destroy(ctx); }
 
 net_conn *conn_new(net_loop *l)
 {
+        if (l->sockets_most > 0 && l->sockets >= l->sockets_most)
+                return nullptr;
         net_conn *c = calloc(1, sizeof *c);
         if (c == nullptr)
                 return nullptr;
         c->loop = l;
-        c->tcp.data = c;
-        c->timer.ctx = c;
+        c->timer.ctx = c->begin.ctx = c;
         if (uv_tcp_init(&l->uv, &c->tcp) != 0) {
                 free(c);
                 return nullptr;
         }
         c->tcp.data = c;
+        l->sockets++;
         return c;
+}
+
+bool conn_keep_early(net_conn *c, view bytes)
+{
+        assert(c->early == nullptr);
+        if (bytes.len == 0)
+                return true;
+        c->early = malloc(bytes.len);
+        if (c->early == nullptr)
+                return false;
+        memcpy(c->early, bytes.data, bytes.len);
+        c->early_len = bytes.len;
+        return true;
+}
+
+static void drop_early(net_conn *c)
+{
+        if (c->early != nullptr)
+                wipe(c->early, c->early_len);
+        free(c->early);
+        c->early = nullptr;
+}
+
+static void take_early(net_conn *c)
+{
+        if (c->early != nullptr && (c->state == CONN_HANDSHAKE || c->state == CONN_OPEN))
+                take_in(c, (view){c->early, c->early_len});
+        drop_early(c);
 }
 
 void conn_begin(net_conn *c, tls_server *server, tls_client *client)
@@ -346,17 +386,37 @@ void conn_begin(net_conn *c, tls_server *server, tls_client *client)
         conn_start_reading(c);
         if (c->tls == nullptr) {
                 opened(c);
-                return;
+        } else {
+                c->state = CONN_HANDSHAKE;
+                if (client != nullptr)
+                        handshake_step(c);
         }
-        c->state = CONN_HANDSHAKE;
-        if (client != nullptr)
-                handshake_step(c);
+        take_early(c);
+}
+
+static void on_secure(void *ctx)
+{
+        net_conn *c = ctx;
+        conn_begin(c, nullptr, c->client);
+}
+
+static void on_secure_failed(void *ctx) { conn_end(ctx, NET_CUT); }
+
+void net_secure(net_conn *c, tls_client *client, view early)
+{
+        assert(c->state == CONN_OPEN && c->tls == nullptr && c->listener == nullptr);
+        c->state = CONN_SECURING;
+        c->client = client;
+        conn_stop_reading(c);
+        c->begin.run = conn_keep_early(c, early) ? on_secure : on_secure_failed;
+        net_task_queue(c->loop, &c->begin);
 }
 
 static void on_closed(uv_handle_t *h)
 {
         net_conn *c = h->data;
         assert(!c->dirty);
+        drop_early(c);
         free(c->out);
         free(c->flying);
         free(c);
@@ -381,6 +441,7 @@ void conn_destroy(net_conn *c)
         conn_handshake_over(c, false);
         conn_uncount(c);
         c->state = CONN_CLOSING;
+        net_task_cancel(c->loop, &c->begin);
         net_timer_clear(c->loop, &c->timer);
         dirty_remove(c);
         if (c->tls != nullptr) {
@@ -389,10 +450,13 @@ void conn_destroy(net_conn *c)
         }
         if (!uv_is_closing((uv_handle_t *)&c->tcp))
                 uv_close((uv_handle_t *)&c->tcp, on_closed);
+        c->loop->sockets--;
+        listeners_wake(c->loop);
 }
 
 void conn_end(net_conn *c, net_end why)
 {
+        conn_blame(c, why);
         net_user user = c->user;
         void    *ctx = c->user_ctx;
         c->user = (net_user){};
@@ -460,5 +524,7 @@ void net_abort(net_conn *c, bool reset)
         }
         conn_destroy(c);
 }
+
+net_peer net_peer_of(const net_conn *c) { return c->peer; }
 
 bool net_resumed(const net_conn *c) { return c->tls != nullptr && tls_was_resumed(c->tls); }

@@ -56,8 +56,14 @@ typedef struct net_peer {
 } net_peer;
 net_peer net_peer_of(const net_conn *c);
 
-/* Starts TLS on an open plain connection (a tunnel through a proxy); `opened` is called again when it stands. Nothing
- * may be unsent. Bytes of the peer that came with the proxy's answer are given as `early`. */
+/* The owner of an accepted connection tells of bad behaviour: its source owes so many milliseconds more, which pass by
+ * themselves. True when new connections of that source are refused from now on: this one had better be closed too. */
+enum : uint32_t { NET_PENALTY_BAD_HTTP_MS = 1000, NET_PENALTY_NO_KEY_MS = 500 };
+bool net_penalise(net_conn *c, uint32_t ms);
+
+/* Starts TLS on an open plain connection (a tunnel through a proxy); `opened` is called again when it stands, or
+ * `closed`, neither from inside this call. Until then nothing may be written. Bytes of the peer that came with the
+ * proxy's answer are given as `early`; they are copied. */
 void net_secure(net_conn *c, tls_client *client, view early);
 
 /* True when the handshake resumed an earlier session. */
@@ -78,19 +84,32 @@ typedef struct net_accept {
         uint64_t handshake_ms;
         size_t   max_connections; /* beyond it peers wait in the kernel's queue */
         size_t   max_handshakes;
-        size_t   source_connections; /* of one source address (IPv6: its /64); 0: no bound */
-        size_t   source_handshakes;  /* unfinished, of one source */
-        /* PROXY protocol v2 is required from this address, and understood from no other. Null: from nobody. */
+        uint32_t handshakes_s; /* that begin in a second; more wait in the kernel's queue; 0: no bound */
+        size_t   source_connections; /* of one source address (IPv6: its /64); more are refused; 0: no bound */
+        size_t   source_handshakes;  /* unfinished, of one source; more wait for their turn; 0: no bound */
+        /* PROXY protocol v2 is required from this address, and understood from no other. Null: from nobody. `arrived`
+         * is called when its header has come. */
         bool (*balancer)(void *ctx, const net_peer *from);
         /* A connection was refused before TLS: its source is penalised or crowds; for counting. May be null. */
         void (*refused)(void *ctx);
 } net_accept;
 
-/* Listens on a bound socket (takes the descriptor). `a` is copied. Null when the system refuses. */
+/* Penalties and the bounds of a source hold for all but loopback; behind a balancer they hold for the source it names.
+ * A failed handshake is penalised here. `max_connections` is lowered where RLIMIT_NOFILE leaves no room for as many
+ * connections to elsewhere.
+ *
+ * Listens on a bound socket (takes the descriptor). `a` is copied. Null when the system refuses. */
 net_listener *net_listen(net_loop *l, int fd, const net_accept *a);
 /* Stops accepting; connections go on. */
 void   net_listener_stop(net_listener *n);
 size_t net_listener_connections(const net_listener *n);
+/* Takes nobody new for a while: they wait in the kernel's queue. */
+void   net_listener_pause(net_listener *n, bool paused);
+/* Connections of this process, accepted and dialled. */
+typedef struct net_sockets {
+        size_t now, most; /* most 0: no bound is known */
+} net_sockets;
+net_sockets net_sockets_of(const net_loop *l);
 
 /* ---- dialling ---- */
 

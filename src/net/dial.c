@@ -36,6 +36,8 @@ net_conn *net_dial(net_loop *l, const net_target *t, const net_user *user, void 
         if (c == nullptr)
                 return nullptr;
         c->client = t->tls;
+        c->peer = (net_peer){.family = t->family, .port = t->port};
+        memcpy(c->peer.address, t->address, t->family == 4 ? 4 : sizeof c->peer.address);
         c->connect.data = c;
         if (uv_tcp_connect(&c->connect, &c->tcp, &to.any, on_connected) != 0) {
                 conn_destroy(c);

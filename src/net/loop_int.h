@@ -8,6 +8,7 @@
 #include "net/loop.h"
 
 struct net_conn;
+struct net_listener;
 
 struct net_loop {
         uv_loop_t    uv;
@@ -20,6 +21,8 @@ struct net_loop {
         net_task    *tasks, **tasks_end; /* for the next turn */
         net_task    *running;            /* what is left of this turn's */
         struct net_conn *dirty; /* connections with bytes to flush */
+        struct net_listener *listeners; /* a descriptor that comes free may let one take a connection */
+        size_t sockets, sockets_most;   /* of connections, accepted and dialled; 0: no bound is known */
         /* One read and one record at a time: shared by all connections, wiped after each use. */
         uint8_t cipher[LIMIT_READ_BYTES];
         uint8_t plain[17 * 1024];

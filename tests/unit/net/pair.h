@@ -106,6 +106,8 @@ static inline bool never(void *ctx)
 
 static inline void run_for(uint64_t ms) { run_until(never, nullptr, ms); }
 
+static inline bool is_open(void *ctx) { return ((const end *)ctx)->opened > 0; }
+
 static inline bool is_closed(void *ctx) { return ((const end *)ctx)->closed > 0; }
 
 /* ---- a listener and who dials it ---- */
@@ -116,7 +118,9 @@ static uint16_t port;
 static end server[8];
 static size_t arrived;
 static int failures;
+static int refusals;
 static bool refuse_all;
+static net_accept accept_more; /* what the next listener has beside the arguments of listen_begin */
 static void (*server_on_data)(end *e); /* what the next arrivals do with their first bytes */
 
 static void *on_arrived(void *ctx, net_conn *c, const net_user **user)
@@ -136,6 +140,19 @@ static void on_failed(void *ctx)
         failures++;
 }
 
+static void on_source_refused(void *ctx)
+{
+        (void)ctx;
+        refusals++;
+}
+
+/* Loopback is the balancer. */
+static inline bool everybody(void *ctx, const net_peer *from)
+{
+        (void)ctx;
+        return from->family == 4 && from->address[0] == 127;
+}
+
 static inline void listen_begin(tls_server *tls, uint64_t handshake_ms, size_t max_connections, size_t max_handshakes)
 {
         struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -145,18 +162,20 @@ static inline void listen_begin(tls_server *tls, uint64_t handshake_ms, size_t m
             || getsockname(fd, (struct sockaddr *)&at, &len) != 0)
                 abort();
         port = ntohs(at.sin_port);
-        const net_accept a = {.arrived = on_arrived,
-                              .failed = on_failed,
-                              .tls = tls,
-                              .handshake_ms = handshake_ms,
-                              .max_connections = max_connections,
-                              .max_handshakes = max_handshakes};
+        net_accept a = accept_more;
+        a.arrived = on_arrived;
+        a.failed = on_failed;
+        a.refused = on_source_refused;
+        a.tls = tls;
+        a.handshake_ms = handshake_ms;
+        a.max_connections = max_connections;
+        a.max_handshakes = max_handshakes;
         listener = net_listen(loop, fd, &a);
         if (listener == nullptr || listener_count == 64)
                 abort();
         listeners[listener_count++] = listener;
         arrived = 0;
-        failures = 0;
+        failures = refusals = 0;
         refuse_all = false;
         server_on_data = nullptr;
 }

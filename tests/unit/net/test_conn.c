@@ -234,6 +234,88 @@ static void test_owner(void)
         pair_close();
 }
 
+/* ---- TLS on a connection that was plain ---- */
+
+static bool settled_again(void *ctx)
+{
+        (void)ctx;
+        return client.opened == 2 || client.closed > 0;
+}
+
+/* The header of a balancer that speaks for itself stands for what is said before TLS. */
+static bool plain_open(tls_server *then)
+{
+        static const uint8_t said[16] = {0x0D, 0x0A, 0x0D, 0x0A, 0x00, 0x0D, 0x0A, 0x51,
+                                         0x55, 0x49, 0x54, 0x0A, 0x20, 0x00, 0x00, 0x00};
+        accept_more = (net_accept){.balancer = everybody};
+        listen_begin(then, 5000, 8, 8);
+        accept_more = (net_accept){};
+        bool good = dial(&client, nullptr) && run_until(is_open, &client, 2000);
+        net_write(client.conn, (view){said, sizeof said});
+        return good;
+}
+
+static void test_secure(void)
+{
+        bool good = plain_open(tls_side);
+        net_secure(client.conn, tls_caller, (view){});
+        tap_ok(good && client.opened == 1, subject, "nothing is told inside the call");
+        good = run_until(settled_again, nullptr, 3000) && client.opened == 2 && run_until(both_open, &client, 2000);
+        tap_ok(good && arrived == 1, subject, "opened is told again when TLS stands");
+        server[0].on_data = answer_back;
+        net_write(client.conn, (view){pattern, 200 * 1024});
+        size_t all = 200 * 1024, four = 4;
+        tap_ok(good && run_until(server_has_text, &all, 3000) && run_until(client_has, &four, 3000)
+                       && server[0].digest == digest_of(0, (view){pattern, 200 * 1024})
+                       && strncmp(client.text, "pong", 4) == 0,
+               subject, "bytes go both ways");
+        net_close(server[0].conn);
+        server[0].conn = nullptr;
+        tap_ok(run_until(is_closed, &client, 2000) && client.why == NET_CLEAN, subject, "and a goodbye is one");
+        pair_close();
+
+        good = plain_open(tls_side);
+        net_secure(client.conn, caller_with(&other_root, "localhost", nullptr, 0), (view){});
+        tap_ok(good && run_until(is_closed, &client, 3000) && client.opened == 1 && client.why == NET_CERTIFICATE,
+               subject, "a certificate is judged as on any connection");
+        pair_close();
+
+        good = plain_open(tls_side);
+        net_secure(client.conn, tls_caller, VIEW("HTTP/1.1 502 Bad Gateway\r\n\r\n"));
+        good = good && client.closed == 0;
+        tap_ok(good && run_until(is_closed, &client, 3000) && client.opened == 1 && client.why == NET_TLS_FAILED,
+               subject, "early bytes are the first that TLS hears");
+        pair_close();
+
+        good = plain_open(nullptr);
+        server_on_data = abort_self;
+        net_secure(client.conn, tls_caller, (view){});
+        tap_ok(good && run_until(is_closed, &client, 3000) && client.opened == 1 && client.why == NET_CUT, subject,
+               "a peer that leaves meanwhile is a cut");
+        pair_close();
+}
+
+static void test_secure_left(void)
+{
+        for (int how = 0; how < 3; how++) {
+                bool good = plain_open(tls_side);
+                net_secure(client.conn, tls_caller, VIEW("early"));
+                if (how == 1)
+                        run_for(0);
+                if (how == 2)
+                        net_close(client.conn);
+                else
+                        net_abort(client.conn, false);
+                client.conn = nullptr;
+                run_for(20);
+                tap_ok(good && client.opened == 1 && client.closed == 0 && client.got == 0, subject,
+                       how == 0   ? "it may be left before the handshake begins"
+                       : how == 1 ? "while it runs"
+                                  : "or closed, which is the same then");
+                pair_close();
+        }
+}
+
 static void all_of(const char *name)
 {
         subject = name;
@@ -255,5 +337,8 @@ int main(void)
         side = tls_side;
         caller = tls_caller;
         all_of("tls");
+        subject = "secure";
+        test_secure();
+        test_secure_left();
         return tap_done();
 }
