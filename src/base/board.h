@@ -38,6 +38,7 @@
         ROW(hedges,             "second copies sent because the first was slow")                         \
         ROW(hedges_won,         "second copies that answered first")                                     \
         ROW(continuations,      "cut streams that went on at another target")                            \
+        ROW(events_skipped,     "stream events that were no JSON and were left out")                     \
         ROW(downgrades,         "exchanges answered by a lesser model with the caller's consent")        \
         ROW(larger,             "exchanges that went on to a target with a larger context")              \
         ROW(breakers_opened,    "breakers that opened")                                                  \

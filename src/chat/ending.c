@@ -10,6 +10,9 @@ static const struct {
 #undef ROW
 };
 
+const char ending_continued[] = "-C";
+const char ending_mended[] = "-M";
+
 const char *ending_code(ending e)
 {
         assert(e < ENDING_COUNT);

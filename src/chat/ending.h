@@ -1,6 +1,7 @@
 /* chat/ending: how an exchange ended: exactly one of these each. The two letters are the caller's end code: who ended
  * it (C caller, V vendor, L this relay, - nobody: it is whole) and in which phase (K key, H head, B body, P policy,
- * R route, C connect, F first byte, S stream or answer, - done). */
+ * R route, C connect, F first byte, S stream or answer, - done). A stream that was cut at one vendor and went on at
+ * another to its end is whole; only its own code says how it came to be. */
 #ifndef CHAT_ENDING_H
 #define CHAT_ENDING_H
 
@@ -30,6 +31,8 @@ typedef enum ending : uint8_t {
 
 /* Two characters. */
 const char *ending_code(ending e);
+extern const char ending_continued[]; /* whole, in more than one attempt's words */
+extern const char ending_mended[];    /* whole, but for an event that was none and was left out */
 /* The counter's name in a usage export. */
 const char *ending_field(ending e);
 

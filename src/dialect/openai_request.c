@@ -16,6 +16,10 @@ enum : uint16_t {
         ID_DATA_URL,
         ID_BASE64,
         ID_INPUT,
+        ID_FORMAT,
+        ID_CHOICES,
+        ID_MOST,
+        ID_MOST_COMPLETION,
         ID_FUNCTIONAL,
 };
 
@@ -29,7 +33,7 @@ static bool is_functional(uint16_t id)
 {
         static const struct {
                 uint16_t id;
-                bool     functional;
+                bool functional;
         } rows[] = {
 #define PATH(path, id, functional) {ID_##id, functional},
 #include "dialect/openai_path.def"
@@ -49,7 +53,10 @@ const json_paths *openai_request_paths(void)
         return compiled;
 }
 
-void openai_request_begin(openai_request *r, openai_endpoint endpoint) { *r = (openai_request){.endpoint = endpoint}; }
+void openai_request_begin(openai_request *r, openai_endpoint endpoint)
+{
+        *r = (openai_request){.endpoint = endpoint, .one_text = true};
+}
 
 static openai_role role_of(view raw)
 {
@@ -89,8 +96,47 @@ static err take_options(openai_request *r, const json_token *t)
         return t->kind == JSON_OBJECT_END ? OK : FAIL(BAD_BODY);
 }
 
+static void take_most(openai_request *r, view doc, const json_token *t)
+{
+        size_t i = t->path == ID_MOST ? 0 : 1;
+        if (t->kind != JSON_NUMBER)
+                return;
+        /* What is no number of tokens the vendor will say itself; it is no reason to lower it. */
+        if (!view_decimal(view_slice(doc, t->start, t->end), UINT64_MAX, &r->most[i].tokens))
+                return;
+        r->most[i].start = t->start;
+        r->most[i].end = t->end;
+}
+
+static err take_messages(openai_request *r, const json_token *t)
+{
+        if (t->kind != JSON_ARRAY && t->kind != JSON_ARRAY_END)
+                return FAIL(BAD_BODY);
+        r->has_payload = true;
+        if (t->kind == JSON_ARRAY) {
+                r->messages_empty = true;
+                return OK;
+        }
+        r->messages_end = t->start;
+        if (r->role == OPENAI_ASSISTANT)
+                r->one_text = false;
+        return OK;
+}
+
+static err take_message(openai_request *r, const json_token *t)
+{
+        if (t->kind != JSON_OBJECT && t->kind != JSON_OBJECT_END)
+                return FAIL(BAD_BODY);
+        r->in_message = t->kind == JSON_OBJECT;
+        r->messages_empty = false;
+        if (r->in_message)
+                r->role = OPENAI_OTHER;
+        return OK;
+}
+
 static err take_known(openai_request *r, view doc, const json_token *t)
 {
+        view raw = view_slice(doc, t->start, t->end);
         switch (t->path) {
         case ID_MODEL:
                 if (t->kind != JSON_STRING)
@@ -109,25 +155,30 @@ static err take_known(openai_request *r, view doc, const json_token *t)
         case ID_INCLUDE_USAGE:
                 return take_flag(r, t);
         case ID_MESSAGES:
-                if (t->kind != JSON_ARRAY && t->kind != JSON_ARRAY_END)
-                        return FAIL(BAD_BODY);
-                r->has_payload = true;
-                return OK;
+                return take_messages(r, t);
         case ID_INPUT:
                 r->has_payload = true;
                 /* Token ids cannot be examined without the vendor's tokenizer, so they may not pass. */
                 return t->kind == JSON_NUMBER ? FAIL(POLICY_LIMIT) : OK;
         case ID_MESSAGE:
-                if (t->kind != JSON_OBJECT && t->kind != JSON_OBJECT_END)
-                        return FAIL(BAD_BODY);
-                r->in_message = t->kind == JSON_OBJECT;
-                if (r->in_message)
-                        r->role = OPENAI_OTHER;
-                return OK;
+                return take_message(r, t);
         case ID_ROLE:
                 if (t->kind != JSON_STRING)
                         return FAIL(BAD_BODY);
-                r->role = role_of(view_slice(doc, t->start, t->end));
+                r->role = role_of(raw);
+                return OK;
+        case ID_FORMAT:
+                /* A grammar begins at its beginning, whatever stands before. */
+                if (t->kind != JSON_STRING || !json_raw_equal(raw, VIEW("text")))
+                        r->one_text = false;
+                return OK;
+        case ID_CHOICES:
+                if (t->kind != JSON_NULL && !view_equal(raw, VIEW("1")))
+                        r->one_text = false;
+                return OK;
+        case ID_MOST:
+        case ID_MOST_COMPLETION:
+                take_most(r, doc, t);
                 return OK;
         default:
                 return OK;
@@ -141,7 +192,7 @@ static bool is_base64(view raw)
         raw = view_slice(raw, 0, LIMIT_STEP_BYTES);
         for (size_t i = 0; i < raw.len; i++) {
                 uint8_t c = raw.data[i];
-                bool    letter = ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z';
+                bool letter = ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z';
                 /* The backslash is of "\/", as some libraries write the slash. */
                 if (!letter && (c < '0' || c > '9') && (c == 0 || strchr("+/=-_\\", c) == nullptr))
                         return false;
@@ -159,7 +210,7 @@ static bool is_data_url(view raw)
         size_t at = scheme.len;
         while (at < raw.len && at < TYPE_BYTES && !view_starts(view_slice(raw, at, raw.len), coding)) {
                 uint8_t c = raw.data[at++];
-                bool    letter = ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z';
+                bool letter = ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z';
                 if (!letter && (c < '0' || c > '9') && (c == 0 || strchr("+/=-_.;\\", c) == nullptr))
                         return false;
         }
@@ -175,7 +226,7 @@ static bool is_word(view raw)
                 return false;
         for (size_t i = 0; i < raw.len; i++) {
                 uint8_t c = raw.data[i];
-                bool    letter = ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z';
+                bool letter = ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z';
                 if (!letter && (c < '0' || c > '9') && (c == 0 || strchr("_-.:/", c) == nullptr))
                         return false;
         }
@@ -247,8 +298,7 @@ err openai_request_token(openai_request *r, view doc, const json_token *t, opena
 static err ask_for_usage(const openai_request *r, edits *e)
 {
         if (r->options_start == 0)
-                return edits_insert(e, r->root_end, r->root_end,
-                                    VIEW(",\"stream_options\":{\"include_usage\":true}"));
+                return edits_insert(e, r->root_end, r->root_end, VIEW(",\"stream_options\":{\"include_usage\":true}"));
         if (!r->options_object)
                 return edits_insert(e, r->options_start, r->options_end, VIEW("{\"include_usage\":true}"));
         if (r->flag_start != 0)
@@ -267,4 +317,39 @@ err openai_request_finish(openai_request *r, edits *e)
         if (r->stream && !r->usage_wanted)
                 return ask_for_usage(r, e);
         return OK;
+}
+
+bool openai_request_resumable(const openai_request *r, uint64_t tokens_said)
+{
+        for (size_t i = 0; i < 2; i++)
+                if (r->most[i].end != 0 && r->most[i].tokens <= tokens_said)
+                        return false;
+        return r->one_text && r->messages_end != 0;
+}
+
+/* The edit at [start, end), made or changed. */
+static err edit_at(edits *e, size_t start, size_t end, view text)
+{
+        for (size_t i = 0; i < e->count; i++)
+                if (e->list[i].start == start && e->list[i].end == end) {
+                        edits_change(e, start, text);
+                        return OK;
+                }
+        return edits_insert(e, start, end, text);
+}
+
+err openai_request_resume(const openai_request *r, view prefill, uint64_t tokens_said, edits *e)
+{
+        enum : size_t { DIGITS = 20 };
+        for (size_t i = 0; i < 2; i++) {
+                if (r->most[i].end == 0)
+                        continue;
+                uint8_t *bytes = arena_alloc(e->arena, DIGITS);
+                if (bytes == nullptr)
+                        return FAIL(NO_ROOM);
+                emit number = emit_into(bytes, DIGITS);
+                emit_u64(&number, r->most[i].tokens - tokens_said);
+                TRY(edit_at(e, r->most[i].start, r->most[i].end, (view){bytes, number.len}));
+        }
+        return edit_at(e, r->messages_end, r->messages_end, prefill);
 }

@@ -2,7 +2,7 @@
 
 #include <assert.h>
 
-static uint64_t *field_of(openai_usage *u, uint16_t id)
+static uint64_t *field_of(openai_usage_numbers *u, uint16_t id)
 {
         switch (id) {
         case OPENAI_USAGE_PROMPT:
@@ -22,25 +22,30 @@ static uint64_t *field_of(openai_usage *u, uint16_t id)
 
 void openai_usage_token(openai_usage *u, view doc, const json_token *t)
 {
-        if (t->path == OPENAI_USAGE) {
-                if (t->kind == JSON_OBJECT)
-                        *u = (openai_usage){.stated = true};
+        if (t->path == OPENAI_USAGE || t->path == OPENAI_USAGE_ELSEWHERE) {
+                if (t->kind == JSON_OBJECT) {
+                        u->next = (openai_usage_numbers){};
+                } else if (t->kind == JSON_OBJECT_END) {
+                        u->is = u->next;
+                        u->stated = true;
+                }
                 return;
         }
-        uint64_t *field = field_of(u, t->path);
+        uint64_t *field = field_of(&u->next, t->path);
         assert(field != nullptr);
         if (t->kind == JSON_NULL || t->kind == JSON_KEY)
                 return;
         uint64_t n = 0;
         if (t->kind != JSON_NUMBER || !view_decimal(view_slice(doc, t->start, t->end), TOKENS_MAX, &n)) {
-                u->suspect = true;
+                u->next.suspect = true;
                 return;
         }
         *field = n;
 }
 
-tokens openai_usage_classes(openai_usage *u)
+tokens openai_usage_classes(openai_usage *stated)
 {
+        openai_usage_numbers *u = &stated->is;
         if (u->cached > u->prompt) {
                 u->suspect = true;
                 u->cached = u->prompt;

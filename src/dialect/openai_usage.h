@@ -18,7 +18,8 @@ enum : uint16_t {
         OPENAI_USAGE_CACHED,
         OPENAI_USAGE_CACHE_WRITE,
         OPENAI_USAGE_REASONING,
-        OPENAI_USAGE_LAST = OPENAI_USAGE_REASONING,
+        OPENAI_USAGE_ELSEWHERE, /* the same object inside a choice (Kimi) or an extension (Groq) */
+        OPENAI_USAGE_LAST = OPENAI_USAGE_ELSEWHERE,
 };
 
 #define OPENAI_USAGE_PATHS                                                             \
@@ -27,18 +28,31 @@ enum : uint16_t {
         {"usage.completion_tokens", OPENAI_USAGE_COMPLETION},                          \
         {"usage.prompt_tokens_details.cached_tokens", OPENAI_USAGE_CACHED},            \
         {"usage.prompt_tokens_details.cache_write_tokens", OPENAI_USAGE_CACHE_WRITE},  \
-        {"usage.completion_tokens_details.reasoning_tokens", OPENAI_USAGE_REASONING}
+        {"usage.completion_tokens_details.reasoning_tokens", OPENAI_USAGE_REASONING},  \
+        {"usage.prompt_cache_hit_tokens", OPENAI_USAGE_CACHED},                        \
+        {"choices[].usage", OPENAI_USAGE_ELSEWHERE},                                   \
+        {"choices[].usage.prompt_tokens", OPENAI_USAGE_PROMPT},                        \
+        {"choices[].usage.completion_tokens", OPENAI_USAGE_COMPLETION},                \
+        {"choices[].usage.cached_tokens", OPENAI_USAGE_CACHED},                        \
+        {"x_groq.usage", OPENAI_USAGE_ELSEWHERE},                                      \
+        {"x_groq.usage.prompt_tokens", OPENAI_USAGE_PROMPT},                           \
+        {"x_groq.usage.completion_tokens", OPENAI_USAGE_COMPLETION}
+
+typedef struct openai_usage_numbers {
+        bool     suspect; /* they cannot be true: they are clamped */
+        uint64_t prompt, completion, cached, cache_write, reasoning;
+} openai_usage_numbers;
 
 typedef struct openai_usage {
-        bool     stated;  /* a usage object stood there */
-        bool     suspect; /* its numbers cannot be true: they are clamped */
-        uint64_t prompt, completion, cached, cache_write, reasoning;
+        bool                 stated; /* a usage object stood there, to its closing brace */
+        openai_usage_numbers is;     /* of the last one */
+        openai_usage_numbers next;   /* of one being read: half a statement is none */
 } openai_usage;
 
 /* Takes a token whose path id lies in [OPENAI_USAGE, OPENAI_USAGE_LAST]. */
 void openai_usage_token(openai_usage *u, view doc, const json_token *t);
 
 /* The five classes; sets suspect when they do not add up. */
-tokens openai_usage_classes(openai_usage *u);
+tokens openai_usage_classes(openai_usage *stated);
 
 #endif

@@ -80,8 +80,8 @@ static void attempt_record(run *of, fault_class fault, bool whole, const attempt
         if (u->stated) {
                 t = openai_usage_classes(u);
                 r.basis = USAGE_REPORTED;
-                r.suspect = u->suspect;
-                if (u->suspect)
+                r.suspect = u->is.suspect;
+                if (u->is.suspect)
                         event(EVENT_USAGE_SUSPECT, of->choice.upstream, 0);
         } else if (charged) {
                 t = estimate(of);

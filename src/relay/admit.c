@@ -10,6 +10,13 @@
  */
 enum : uint32_t { RECORDS = 2 * LIMIT_ATTEMPTS + 1 };
 
+#define TRY_CODE(call)                         \
+        do {                                   \
+                err_code try_code = (call);    \
+                if (try_code != ERR_NONE)      \
+                        return try_code;       \
+        } while (0)
+
 static const struct {
         http1_method method;
         const char  *path;
@@ -104,21 +111,37 @@ static void say_overloaded(relay *r)
         event(EVENT_OVERLOADED, (int64_t)r->exchanges, (int64_t)r->body_bytes);
 }
 
+bool admit_room(const relay *r) { return r->exchanges < r->setup.catalog->settings.exchanges; }
+
+static const catalog_key *key_of(const exchange *x) { return &x->relay->setup.catalog->keys[x->key]; }
+
+static int key_slot(const exchange *x)
+{
+        return board_key_slot(x->relay->setup.board, secret_key_number(view_of_text(key_of(x)->id)));
+}
+
+static err_code refuse_overloaded(relay *r)
+{
+        say_overloaded(r);
+        return ERR_OVERLOADED;
+}
+
+static err_code key_free(exchange *x, int slot)
+{
+        relay *r = x->relay;
+        if (slot < 0 || board_running(r->setup.board, slot) < r->setup.catalog->settings.key_exchanges)
+                return ERR_NONE;
+        count(r, COUNTER_refused_key_busy, 1);
+        return ERR_KEY_BUSY;
+}
+
 static err_code claim(exchange *x)
 {
-        relay                  *r = x->relay;
-        const catalog_settings *s = &r->setup.catalog->settings;
-        if (r->exchanges >= s->exchanges || !usage_ring_reserve(r->setup.ring, RECORDS)) {
-                say_overloaded(r);
-                return ERR_OVERLOADED;
-        }
-        const catalog_key *key = &r->setup.catalog->keys[x->key];
-        int slot = board_key_slot(r->setup.board, secret_key_number(view_of_text(key->id)));
-        if (slot >= 0 && board_running(r->setup.board, slot) >= s->key_exchanges) {
-                usage_ring_release(r->setup.ring, RECORDS);
-                count(r, COUNTER_refused_key_busy, 1);
-                return ERR_KEY_BUSY;
-        }
+        relay *r = x->relay;
+        int    slot = key_slot(x);
+        TRY_CODE(key_free(x, slot));
+        if (!admit_room(r) || !usage_ring_reserve(r->setup.ring, RECORDS))
+                return refuse_overloaded(r);
         if (slot >= 0)
                 atomic_fetch_add_explicit(&r->setup.column->running[slot], 1, memory_order_relaxed);
         x->key_slot = slot;
@@ -131,21 +154,51 @@ static err_code claim(exchange *x)
         return ERR_NONE;
 }
 
-static err_code judge(exchange *x, const http1_head *h)
+/* The body's share; with it the whole body has a mapping of its own at once, instead of growing. */
+static err_code room_for_body(exchange *x, const http1_head *h)
 {
-        bool wrong_method;
-        x->route = route_of(h, &wrong_method);
-        if (x->route == ROUTE_NONE)
-                return wrong_method ? ERR_BAD_METHOD : ERR_NO_ROUTE;
-        err_code code = serving(x->relay);
-        if (code == ERR_NONE)
-                code = authenticate(x, h);
-        if (code != ERR_NONE || x->route == ROUTE_MODELS || x->route == ROUTE_MODEL)
-                return code;
-        code = claim(x);
-        if (code == ERR_NONE && h->sized && !admit_bytes(x, h->length))
+        if (!h->sized)
+                return ERR_NONE;
+        if (!admit_bytes(x, h->length))
                 return ERR_OVERLOADED;
-        return code;
+        return failed(region_reserve(&x->body, h->length)) ? ERR_NO_ROOM : ERR_NONE;
+}
+
+static err_code pressed(exchange *x, const http1_head *h)
+{
+        relay *r = x->relay;
+        switch (pressure_judge(&r->pressure, key_of(x)->priority, h->sized ? h->length : 0)) {
+        case PRESSURE_GO:
+                return ERR_NONE;
+        case PRESSURE_LOW:
+                count(r, COUNTER_shed_priority, 1);
+                break;
+        case PRESSURE_REFUSED:
+                count(r, COUNTER_shed_pressure, 1);
+                break;
+        }
+        return refuse_overloaded(r);
+}
+
+/* A place at once, or one in the queue. Who waits is not passed by. */
+static err_code place(exchange *x, const http1_head *h)
+{
+        relay *r = x->relay;
+        TRY_CODE(pressed(x, h));
+        if (admit_room(r) && r->queue.count == 0) {
+                err_code code = claim(x);
+                return code == ERR_NONE ? room_for_body(x, h) : code;
+        }
+        TRY_CODE(key_free(x, key_slot(x)));
+        return queue_join(x) ? ERR_NONE : refuse_overloaded(r);
+}
+
+void admit_queued(exchange *x)
+{
+        const http1_head *h = x->client->parser.head;
+        x->refused = claim(x);
+        if (x->refused == ERR_NONE)
+                x->refused = room_for_body(x, h);
 }
 
 /* What the caller says of itself: how long it waits (the official libraries say so), and what it consents to. */
@@ -166,23 +219,30 @@ static void wishes(exchange *x, const http1_head *h)
         x->hedge = key->hedge && !view_equal_nocase(http1_get(h, VIEW("x-lethe-hedge")), VIEW("no"));
 }
 
-void admit_head(exchange *x)
+static err_code judge(exchange *x, const http1_head *h)
 {
-        x->refused = judge(x, x->client->parser.head);
-        if (x->refused == ERR_NONE && x->key >= 0)
-                wishes(x, x->client->parser.head);
-        /* The whole body will come: one mapping now, instead of growing. */
-        const http1_head *h = x->client->parser.head;
-        if (x->refused == ERR_NONE && h->sized && failed(region_reserve(&x->body, h->length)))
-                x->refused = ERR_NO_ROOM;
+        bool wrong_method;
+        x->route = route_of(h, &wrong_method);
+        if (x->route == ROUTE_NONE)
+                return wrong_method ? ERR_BAD_METHOD : ERR_NO_ROUTE;
+        TRY_CODE(serving(x->relay));
+        /* Now not even a key is looked at: what is refused must cost next to nothing. */
+        if (pressure_closed(&x->relay->pressure)) {
+                count(x->relay, COUNTER_shed_pressure, 1);
+                return refuse_overloaded(x->relay);
+        }
+        TRY_CODE(authenticate(x, h));
+        wishes(x, h);
+        return x->route == ROUTE_MODELS || x->route == ROUTE_MODEL ? ERR_NONE : place(x, h);
 }
+
+void admit_head(exchange *x) { x->refused = judge(x, x->client->parser.head); }
 
 /* Bodies, and what else has outgrown the share of an exchange, or of a connection before it: a slow head, requests sent
  * ahead, many small replacements, a long event, a restored answer, what a slow caller has not taken. */
 static uint64_t held_by(const exchange *x)
 {
-        enum : size_t { SHARE_BYTES = 96 * 1024 };
-        size_t share = x->admitted ? SHARE_BYTES : 0;
+        size_t share = x->admitted ? EXCHANGE_BYTES : 0;
         size_t own = x->arena.mapped + x->out.len + x->said.len, answers = 0;
         for (size_t i = 0; i < 2; i++) {
                 own += x->runs[i].sse.data.len + x->runs[i].out.len;
@@ -200,7 +260,8 @@ bool admit_bytes(exchange *x, uint64_t bytes)
         if (held <= x->reserved_bytes)
                 return true;
         uint64_t more = held - x->reserved_bytes;
-        if (r->body_bytes + more > r->setup.catalog->settings.bodies_bytes) {
+        const catalog_settings *s = &r->setup.catalog->settings;
+        if (r->body_bytes + more > s->bodies_bytes || pressure_memory(r) + more > s->memory_bytes) {
                 say_overloaded(r);
                 return false;
         }
@@ -213,6 +274,8 @@ bool admit_bytes(exchange *x, uint64_t bytes)
 void admit_release(exchange *x)
 {
         relay *r = x->relay;
+        if (x->queued)
+                queue_leave(x);
         assert(r->body_bytes >= x->reserved_bytes);
         r->body_bytes -= x->reserved_bytes;
         x->reserved_bytes = 0;
@@ -227,4 +290,5 @@ void admit_release(exchange *x)
         x->admitted = false;
         r->exchanges--;
         gauge(r, COUNTER_exchanges_now, r->exchanges);
+        queue_wake(r);
 }

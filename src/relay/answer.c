@@ -18,7 +18,7 @@ static fault_class fault_in(run *r)
         openai_error_read(body, &r->x->arena, &error);
         if (error.message.len == 0 && error.code.len == 0)
                 return FAULT_BROKEN;
-        const fault_said said = {.status = 500,
+        const fault_said said = {.status = 200,
                                  .vendor = r->x->relay->setup.catalog->upstreams[r->choice.upstream].vendor,
                                  .code = error.code, .type = error.type, .message = error.message};
         return fault_of(&said);

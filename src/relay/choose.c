@@ -182,12 +182,23 @@ static size_t ways_of(exchange *x, const choose_ask *ask, pick_way ways[static P
         return kept;
 }
 
-bool choose_could(exchange *x, const choose_ask *ask)
+int choose_peek(exchange *x, const choose_ask *ask)
 {
         pick_way       ways[PICK_WAYS];
         size_t         n = ways_of(x, ask, ways);
         const pick_ask pick = ask_of(x, ask);
-        return pick_choose(&pick, ways, n).way >= 0;
+        int            way = pick_choose(&pick, ways, n).way;
+        return way < 0 ? -1 : ways[way].target;
+}
+
+uint64_t choose_parked_ms(const relay *r, const choice *c)
+{
+        health   key, group;
+        uint64_t now = net_now_ms(r->setup.loop);
+        health_read(r->setup.board, c->cells[HEALTH_KEY], &key);
+        health_read(r->setup.board, c->cells[HEALTH_GROUP], &group);
+        uint64_t until = key.parked_until_ms > group.parked_until_ms ? key.parked_until_ms : group.parked_until_ms;
+        return until > now ? until - now : 0;
 }
 
 static void tries_add(exchange *x, const choice *c)
@@ -344,7 +355,8 @@ static uint64_t park_ms(const choose_end *e)
 {
         uint64_t after = e->limits == nullptr ? RETRY_AFTER_NONE : e->limits->after_ms;
         uint64_t ms = after == RETRY_AFTER_NONE ? PARK_MS : after < PARK_LEAST_MS ? PARK_LEAST_MS : after;
-        return ms * (1000 + random_u64() % 101) / 1000;
+        ms += ms * (random_u64() % 101) / 1000;
+        return ms < RETRY_AFTER_MOST_MS ? ms : RETRY_AFTER_MOST_MS;
 }
 
 static void park(relay *r, health *h, uint64_t ms)
@@ -429,6 +441,7 @@ void choose_report(relay *r, choice *c, const choose_end *e)
         c->taken = false;
 }
 
+/* Only the upstream's own breaker hears of it: that an upstream lists its models does not say that they answer. */
 void choose_probed(relay *r, uint16_t upstream, bool good)
 {
         const breaker_setup setup = health_breaker_setup(&r->setup.catalog->settings);

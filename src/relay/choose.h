@@ -35,8 +35,10 @@ typedef struct choose_result {
 } choose_result;
 
 choose_result choose_way(exchange *x, const choose_ask *ask, choice *out);
-/* Could another way be taken now? Takes nothing. */
-bool choose_could(exchange *x, const choose_ask *ask);
+/* The target another way of which could be taken now; -1: none. Takes nothing. */
+int choose_peek(exchange *x, const choose_ask *ask);
+/* So long the vendor key of a way still waits for its rate limit. */
+uint64_t choose_parked_ms(const relay *r, const choice *c);
 
 /* What became of it. `fault` FAULT_CLASSES: it is whole. Times in microseconds, 0: none. */
 typedef struct choose_end {

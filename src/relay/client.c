@@ -172,14 +172,11 @@ static void refuse(client *c, err_code code)
 static bool has_body(const http1_head *h) { return h->chunked || (h->sized && h->length > 0); }
 
 /* True when the exchange was answered at its head. */
-static bool on_head(client *c)
+static bool head_judged(client *c)
 {
         static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
         exchange         *x = c->exchange;
         const http1_head *h = c->parser.head;
-        x->state = EXCHANGE_BODY;
-        x->close_after = !h->keep_alive || c->relay->draining;
-        admit_head(x);
         if (x->refused != ERR_NONE && has_body(h) && (h->chunked || h->expect || h->length > ABSORB_BYTES)) {
                 refuse(c, x->refused);
                 return true;
@@ -188,6 +185,26 @@ static bool on_head(client *c)
                 net_write(c->conn, VIEW(go_on));
         client_wait_for(c, WAIT_BODY);
         return false;
+}
+
+/* True when the exchange was answered at its head. */
+static bool on_head(client *c)
+{
+        exchange *x = c->exchange;
+        x->state = EXCHANGE_BODY;
+        x->close_after = !c->parser.head->keep_alive || c->relay->draining;
+        admit_head(x);
+        if (!x->queued)
+                return head_judged(c);
+        client_wait_for(c, WAIT_NOTHING);
+        return false;
+}
+
+void client_judged(client *c)
+{
+        c->exchange->close_after = c->exchange->close_after || c->relay->draining;
+        if (!head_judged(c))
+                net_task_queue(c->relay->setup.loop, &c->resume);
 }
 
 static void on_request(client *c)
@@ -211,12 +228,32 @@ static bool request_begin(client *c)
         if (c->exchange == nullptr || failed(http1_begin(&c->parser, &c->setup, &c->exchange->arena))) {
                 if (c->exchange != nullptr)
                         exchange_end(c->exchange, ENDING_SHED);
-                net_write(c->conn, view_of_text(reply_overloaded));
+                net_write(c->conn, view_of_text(reply_overloaded(true, 1)));
                 client_answered(c, true);
                 return false;
         }
         client_wait_for(c, WAIT_HEAD);
         return true;
+}
+
+/* Keeps what comes before its turn. */
+static void hold(client *c, view bytes)
+{
+        bool kept = !failed(region_append(&c->held, bytes));
+        if (!kept || (c->exchange != nullptr && !admit_bytes(c->exchange, 0))) {
+                if (kept && c->exchange->queued) {
+                        queue_leave(c->exchange);
+                        refuse(c, ERR_OVERLOADED);
+                        return;
+                }
+                if (c->exchange != nullptr)
+                        exchange_abandon(c->exchange);
+                client_cut(c);
+                return;
+        }
+        /* Not before it is much: a paused connection would hide that its caller has left. */
+        if (c->held.len > LIMIT_QUEUE_LOW_BYTES)
+                net_pause(c->conn);
 }
 
 /* Feeds bytes until one request is complete; what follows it is held back: answers go out in order. */
@@ -228,6 +265,7 @@ static void feed(client *c, view in)
         for (;;) {
                 size_t      used = 0;
                 http1_event ev = HTTP1_MORE;
+                bool        refused = x->refused != ERR_NONE;
                 err         e = http1_feed(&c->parser, in, &used, &ev);
                 if (e.code == ERR_BAD_METHOD && c->parser.head != nullptr && c->parser.head->keep_alive) {
                         (void)!failed(region_append(&c->held, view_slice(in, used, in.len)));
@@ -240,7 +278,8 @@ static void feed(client *c, view in)
                         return;
                 }
                 in = view_slice(in, used, in.len);
-                if (x->refused == ERR_OVERLOADED || x->refused == ERR_NO_ROOM) {
+                /* In the middle of a body; at the head it has been looked at whether the rest is worth reading. */
+                if (!refused && (x->refused == ERR_OVERLOADED || x->refused == ERR_NO_ROOM)) {
                         refuse(c, x->refused);
                         return;
                 }
@@ -253,6 +292,10 @@ static void feed(client *c, view in)
                 if (ev == HTTP1_HEAD) {
                         if (on_head(c))
                                 return;
+                        if (x->queued) {
+                                hold(c, in);
+                                return;
+                        }
                         continue;
                 }
                 if (in.len > 0 && !x->close_after && failed(region_append(&c->held, in)))
@@ -262,31 +305,22 @@ static void feed(client *c, view in)
         }
 }
 
+static bool answering(const client *c) { return c->exchange != nullptr && c->exchange->state > EXCHANGE_BODY; }
+
 static void on_data(void *ctx, view plain)
 {
         client *c = ctx;
-        bool    busy = c->exchange != nullptr && c->exchange->state > EXCHANGE_BODY;
-        if (!busy && c->held.len == 0) {
+        bool    queued = c->exchange != nullptr && c->exchange->queued;
+        if (!answering(c) && !queued && c->held.len == 0)
                 feed(c, plain);
-                return;
-        }
-        if (c->exchange != nullptr && c->exchange->close_after)
-                return; /* nothing after it will be answered */
-        if (failed(region_append(&c->held, plain)) || (c->exchange != nullptr && !admit_bytes(c->exchange, 0))) {
-                if (c->exchange != nullptr)
-                        exchange_abandon(c->exchange);
-                client_cut(c);
-                return;
-        }
-        /* Not before it is much: a paused connection would hide that its caller has left. */
-        if (c->held.len > LIMIT_QUEUE_LOW_BYTES)
-                net_pause(c->conn);
+        else if (!answering(c) || !c->exchange->close_after) /* nothing after such a one will be answered */
+                hold(c, plain);
 }
 
 static void on_resume(void *ctx)
 {
         client *c = ctx;
-        if (c->conn == nullptr || c->exchange != nullptr)
+        if (c->conn == nullptr || answering(c) || (c->exchange != nullptr && c->exchange->queued))
                 return;
         if (c->held.len > 0) {
                 region bytes = c->held;

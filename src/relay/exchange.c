@@ -10,32 +10,33 @@
 /* Everything of an exchange but its bodies: head, scanner, edits, placeholders. */
 enum : size_t { ARENA_BYTES = 48 * 1024 * 1024, ARENA_FIRST_BYTES = 32 * 1024 };
 
-static void on_deadline(void *ctx)
+void exchange_stop(exchange *x, ending why, err_code code)
 {
-        exchange *x = ctx;
         if (x->unsettled) {
                 net_task_cancel(x->relay->setup.loop, &x->work);
                 account_attempt(x->run, FAULT_LOST_RACE, false, &x->run->facts);
                 x->unsettled = false;
                 x->run = nullptr;
         } else {
-                forward_drop_all(x, FAULT_TIMEOUT);
+                forward_drop_all(x, why == ENDING_TIMEOUT ? FAULT_TIMEOUT : FAULT_LOST_RACE);
         }
-        x->ending = ENDING_TIMEOUT;
+        x->ending = why;
         /* The rest of a request still on its way must not be read as the next one. */
         if (x->state <= EXCHANGE_BODY)
                 x->close_after = true;
         if (!x->committed_head) {
-                reply_error(x, ERR_UPSTREAM_TIMEOUT, (view){});
+                reply_error(x, code, (view){});
         } else if (x->streaming && x->piece.len == 0) {
-                stream_fail(x, ERR_UPSTREAM_TIMEOUT, (view){});
+                stream_fail(x, code, (view){});
         } else {
                 /* In the middle of a whole answer nothing can be said any more. */
                 client *c = x->client;
-                exchange_end(x, ENDING_TIMEOUT);
+                exchange_end(x, why);
                 client_cut(c);
         }
 }
+
+static void on_deadline(void *ctx) { exchange_stop(ctx, ENDING_TIMEOUT, ERR_UPSTREAM_TIMEOUT); }
 
 exchange *exchange_new(client *c)
 {
@@ -71,7 +72,7 @@ void exchange_end(exchange *x, ending why)
         account_exchange(x, why);
         admit_release(x);
         net_timer_clear(loop, &x->deadline);
-        net_timer *const mine[] = {&x->hold, &x->next, &x->late};
+        net_timer *const mine[] = {&x->hold, &x->next, &x->late, &x->tail};
         for (size_t i = 0; i < sizeof mine / sizeof mine[0]; i++)
                 if (mine[i]->fire != nullptr)
                         net_timer_clear(loop, mine[i]);

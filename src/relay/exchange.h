@@ -22,20 +22,39 @@
 #include "policy/restore.h"
 #include "relay/choose.h"
 #include "relay/grave.h"
+#include "relay/probe.h"
 #include "relay/relay.h"
 #include "relay/upstream.h"
+#include "route/codel.h"
+#include "route/pressure.h"
 
 typedef struct exchange exchange;
 typedef struct client   client;
+
+/* Requests that wait for admission, at their heads; one list for each priority, in the order of arrival. */
+typedef struct queue {
+        exchange *first[PRIORITY_HIGH + 1], *last[PRIORITY_HIGH + 1];
+        size_t    count;
+        codel     codel;
+        net_timer tick; /* while somebody waits */
+        net_task  turn; /* there may be room */
+} queue;
 
 struct relay {
         relay_setup   setup;
         graveyard     graves;
         upstreams    *upstreams;
+        probes       *probes;  /* null: none, or draining */
         net_listener *listener;
         client       *clients; /* all connections, doubly linked */
         net_timer     housekeeping; /* ticket keys, drain */
         net_timer     wake;         /* tells the keeper of new records */
+        queue         queue;
+        pressure      pressure;
+        net_timer     pulse;        /* measures lag, memory and sockets */
+        uint64_t      lags_us[10];  /* of the last pulses, newest first */
+        uint64_t      shrunk_ms;    /* when idle connections were last looked at */
+        uint64_t      own_bytes;    /* of the process before its first caller */
         uint64_t      drain_until_ms;
         size_t        exchanges;   /* admitted and not ended */
         uint64_t      body_bytes;  /* of requests and whole answers, held by exchanges */
@@ -87,6 +106,7 @@ typedef struct run {
         view          piece;   /* what is left of the piece being sent */
         bool          sent;    /* the whole request is on its way */
         bool          second;  /* a copy */
+        bool          skipped; /* an event that was none has been left out */
         bool          have_head;
         attempt_head  head;
         region        answer;  /* the vendor's, when it is not a stream */
@@ -123,6 +143,9 @@ struct exchange {
         route_kind route;
         err_code   refused; /* decided at the head; answered when the body has passed by */
         bool       admitted, close_after;
+        bool       queued;    /* waits for admission: its body is not read before */
+        exchange  *queue_before, *queue_behind;
+        uint64_t   queue_from_ms, queue_until_ms;
         bool       committed_head, committed; /* head sent; an event or answer reached the caller */
         int        key;      /* index in the catalog; -1 before */
         int        key_slot; /* of the board; -1: not counted */
@@ -139,6 +162,7 @@ struct exchange {
         net_timer deadline; /* stream_ms */
         net_timer hold;     /* ping_ms of a role-only chunk, then heartbeats */
         net_timer next;     /* waits for a parked key or a pause to be over, then tries again */
+        net_timer tail;     /* finished: what else the vendor may say */
         net_timer late;     /* no content yet: a second copy, or another target */
 
         /* deciding */
@@ -174,8 +198,9 @@ struct exchange {
 
         /* going on with a cut stream */
         region   said;      /* text delivered so far, as the vendor escaped it; kept only where the alias allows it */
+        openai_stream cut;  /* as it was when it was cut */
+        uint64_t said_tokens; /* an estimate */
         bool     resumed;   /* this answer is the continuation of another attempt's */
-        size_t   prefill_edit; /* where in the body; 0: none yet */
 };
 
 /* ---- client.c ---- */
@@ -183,6 +208,8 @@ client *client_new(relay *r, net_conn *conn);
 extern const net_user client_user;
 /* The exchange has been answered (close: end the connection after it). */
 void client_answered(client *c, bool close);
+/* A queued exchange's time has come: it is admitted, or refused for the reason it carries. */
+void client_judged(client *c);
 /* Sets the connection's one deadline by what it waits for. */
 void client_wait_for(client *c, client_wait wait);
 /* Cuts the connection. */
@@ -198,14 +225,37 @@ exchange *exchange_new(client *c);
 void exchange_end(exchange *x, ending why);
 /* The caller has left: ends it, at once or when the vendor's answer that is already here has been accounted. */
 void exchange_abandon(exchange *x);
+/* We end it, wherever it stands: `code` is said where something can still be said. */
+void exchange_stop(exchange *x, ending why, err_code code);
 
 /* ---- admit.c ---- */
-/* Looks at the head: route, key, limits. Sets x->refused or admits. */
+/* Looks at the head: route, key, limits. Sets x->refused, admits, or lets it wait (x->queued). */
 void admit_head(exchange *x);
+/* Is there room for one more exchange? */
+bool admit_room(const relay *r);
+/* Takes a place for one that has waited, or sets x->refused. */
+void admit_queued(exchange *x);
 /* Room for so many more bytes of body or whole answer, and for what the exchange has come to hold besides? Counts it.
  */
 bool admit_bytes(exchange *x, uint64_t bytes);
 void admit_release(exchange *x);
+
+/* ---- queue.c: requests that wait for admission ---- */
+void queue_begin(relay *r);
+/* False: it is full, or the caller would not wait. */
+bool queue_join(exchange *x);
+void queue_leave(exchange *x);
+/* There may be room. */
+void queue_wake(relay *r);
+
+/* ---- pressure.c: the overload ladder's eyes and hands ---- */
+void pressure_begin(relay *r);
+/* Starts to measure. */
+void pressure_start(relay *r);
+/* What an admitted exchange may hold before it is counted singly (admit_bytes). */
+enum : size_t { EXCHANGE_BYTES = 96 * 1024 };
+/* Bytes of the ledger, all classes. */
+uint64_t pressure_memory(const relay *r);
 
 /* ---- decide.c ---- */
 /* The body is complete: walks it with policy, then goes on to forward_first or reply_error. */
@@ -244,8 +294,14 @@ void stream_done(run *r, bool whole, fault_class fault, const attempt_facts *f);
 void stream_fail(exchange *x, err_code code, view detail);
 
 /* ---- resume.c ---- */
-/* The stream was cut after the commit point. May it go on elsewhere? Puts the prefill into the request then. */
-bool resume_prepare(exchange *x, fault_class fault);
+/* An event's text has reached the caller: kept for another vendor, while it can be. */
+void resume_note(run *r, view text);
+/* The stream was cut after the commit point. May it go on elsewhere? */
+bool resume_prepare(run *r, fault_class fault);
+/* What may heal this fault. */
+fault_where resume_where(const exchange *x, fault_class fault);
+/* Puts the text so far into the request, as this target wants it. False: no memory. */
+bool resume_bind(exchange *x, const catalog_target *t);
 
 /* ---- answer.c ---- */
 /* A whole answer has arrived: puts values back, takes its usage, sends it. */
@@ -265,8 +321,8 @@ void reply_continue(exchange *x);
 
 /* ---- models.c ---- */
 void reply_models(exchange *x);
-/* The prebuilt refusal: for when nothing is left. */
-extern const char reply_overloaded[];
+/* The prebuilt refusals: for when nothing is left. `spread`: any number, so that not all come back at once. */
+const char *reply_overloaded(bool close, uint64_t spread);
 
 /* ---- vendor_message.c ---- */
 /* A vendor's sentence on its way to the caller: values put back, key shapes taken out. */

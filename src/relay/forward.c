@@ -94,7 +94,8 @@ static bool run_open(run *r)
 {
         static const char *const paths[] = {[ROUTE_CHAT] = "/chat/completions", [ROUTE_EMBEDDINGS] = "/embeddings"};
         exchange                *x = r->x;
-        if (!model_name(x, &model_of(x)->targets[r->choice.target]))
+        const catalog_target *t = &model_of(x)->targets[r->choice.target];
+        if (!model_name(x, t) || (x->resumed && !resume_bind(x, t)))
                 return false;
         const attempt_order order = {.upstream = r->choice.upstream, .credential = r->choice.credential,
                                      .path = paths[x->route], .body_bytes = edits_length(&x->edits, x->body.len),
@@ -208,6 +209,14 @@ static bool may_wait(const exchange *x, uint64_t ms)
         return x->caller_ms == 0 || elapsed_ms(x) + ms < x->caller_ms;
 }
 
+static void start_waiting(exchange *x, uint64_t ms)
+{
+        if (!x->waiting)
+                count(x->relay, COUNTER_waited, 1);
+        x->waiting = true;
+        wait_next(x, ms);
+}
+
 void forward_next(exchange *x, fault_where where)
 {
         const choose_ask ask = {.where = where, .prefill = x->resumed};
@@ -226,10 +235,7 @@ void forward_next(exchange *x, fault_where where)
                 return;
         }
         if (found.wait_ms != UINT64_MAX && may_wait(x, found.wait_ms)) {
-                if (!x->waiting)
-                        count(x->relay, COUNTER_waited, 1);
-                x->waiting = true;
-                wait_next(x, found.wait_ms);
+                start_waiting(x, found.wait_ms);
                 return;
         }
         tell_none(x, &found);
@@ -247,9 +253,8 @@ void forward_first(exchange *x)
 
 static bool may_try(const exchange *x, fault_class fault)
 {
-        const fault_row *row = fault_describe(fault);
-        const tries     *t = &x->tries;
-        if (row->where == WHERE_NOWHERE || t->attempts >= settings_of(x)->attempts)
+        const tries *t = &x->tries;
+        if (resume_where(x, fault) == WHERE_NOWHERE || t->attempts >= settings_of(x)->attempts)
                 return false;
         return elapsed_ms(x) < settings_of(x)->stream_ms && (x->caller_ms == 0 || elapsed_ms(x) < x->caller_ms);
 }
@@ -264,6 +269,19 @@ static void note(const run *r, fault_class fault)
               fault == FAULT_AUTH ? r->head.status : fault);
 }
 
+/* The vendor said when to come back, and that is soon: who put the alias in order would rather have that model. */
+static bool waits_for_preferred(const run *r)
+{
+        exchange        *x = r->x;
+        const choose_ask ask = {.where = WHERE_KEY};
+        uint64_t         ms = choose_parked_ms(x->relay, &r->choice) + 1;
+        if (model_of(x)->strategy != STRATEGY_ORDERED || r->head.limits.after_ms == RETRY_AFTER_NONE
+            || ms > settings_of(x)->prefer_ms || !may_wait(x, ms) || choose_peek(x, &ask) == r->choice.target)
+                return false;
+        start_waiting(x, ms);
+        return true;
+}
+
 void forward_failed(run *r, fault_class fault, view vendor_body)
 {
         exchange *x = r->x;
@@ -275,20 +293,22 @@ void forward_failed(run *r, fault_class fault, view vendor_body)
         }
         x->run = nullptr;
         uint16_t status = r->head.status;
-        if (!may_try(x, fault) || (x->committed && !resume_prepare(x, fault))) {
+        if (!may_try(x, fault) || (x->committed && !resume_prepare(r, fault))) {
                 tell(x, fault, status, vendor_body);
                 return;
         }
-        fault_where where = fault_describe(fault)->where;
+        fault_where where = resume_where(x, fault);
         /* A larger context window exists or it does not: there is nothing to wait for, and the vendor's own words about
          * it are still at hand. */
-        const choose_ask larger = {.where = where};
-        if (fault_describe(fault)->callers && !choose_could(x, &larger)) {
+        const choose_ask larger = {.where = where, .prefill = x->resumed};
+        if (fault_describe(fault)->callers && choose_peek(x, &larger) < 0) {
                 tell(x, fault, status, vendor_body);
                 return;
         }
         if (where == WHERE_LARGER)
                 count(x->relay, COUNTER_larger, 1);
+        if (fault == FAULT_RATE && waits_for_preferred(r))
+                return;
         forward_next(x, where);
 }
 

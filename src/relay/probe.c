@@ -57,7 +57,9 @@ static bool is_ours(const probe *p)
         void *bytes = s->board->cells[cell].bytes;
         health *h = bytes;
         uint64_t now = net_now_ms(s->loop);
-        bool due = h->probed_ms > now || now - h->probed_ms >= row_of(p)->health_ms;
+        /* Another process's time may be a few milliseconds ahead of this turn's. */
+        uint64_t apart = h->probed_ms > now ? h->probed_ms - now : now - h->probed_ms;
+        bool due = apart >= row_of(p)->health_ms;
         if (due)
                 h->probed_ms = now;
         board_cell_unlock(s->board, cell);

@@ -78,7 +78,7 @@ static void give_up_first(exchange *x)
         const choose_ask ask = {.where = WHERE_TARGET, .again_only_new = true};
         bool             room = x->tries.attempts < x->relay->setup.catalog->settings.attempts;
         /* The last one that could answer is waited for. */
-        if (x->copy == nullptr && (!room || !choose_could(x, &ask)))
+        if (x->copy == nullptr && (!room || choose_peek(x, &ask) < 0))
                 return;
         forward_drop(r, FAULT_SLOW);
         forward_failed(r, FAULT_SLOW, (view){});

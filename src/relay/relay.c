@@ -67,6 +67,7 @@ static void on_housekeeping(void *ctx)
                 cut_all(r);
         if (r->clients == nullptr && (r->exchanges == 0 || now >= r->drain_until_ms)) {
                 account_wake(r);
+                net_timer_clear(r->setup.loop, &r->housekeeping);
                 r->setup.drained(r->setup.ctx);
                 return;
         }
@@ -113,6 +114,8 @@ relay *relay_new(const relay_setup *s)
         graveyard_begin(&r->graves, s->loop);
         r->housekeeping = (net_timer){.fire = on_housekeeping, .ctx = r};
         r->wake = (net_timer){.fire = account_wake, .ctx = r};
+        queue_begin(r);
+        pressure_begin(r);
         const upstreams_setup up = {s->loop, s->resolver, s->catalog, s->lease, s->column, s->clients};
         r->upstreams = upstreams_new(&up);
         const catalog_settings *settings = &s->catalog->settings;
@@ -131,7 +134,23 @@ relay *relay_new(const relay_setup *s)
         return r;
 }
 
-void relay_start(relay *r) { on_housekeeping(r); }
+static void on_probed(void *ctx, uint16_t upstream, bool reached) { choose_probed(ctx, upstream, reached); }
+
+static void probes_start(relay *r)
+{
+        const relay_setup *s = &r->setup;
+        const probes_setup probing = {.loop = s->loop, .upstreams = r->upstreams, .catalog = s->catalog,
+                                      .board = s->board, .column = s->column, .result = on_probed, .ctx = r};
+        /* Without memory for it upstreams are found to be back by requests alone. */
+        r->probes = probes_begin(&probing);
+}
+
+void relay_start(relay *r)
+{
+        probes_start(r);
+        pressure_start(r);
+        on_housekeeping(r);
+}
 
 void relay_drain(relay *r, uint64_t drain_ms)
 {
@@ -139,6 +158,9 @@ void relay_drain(relay *r, uint64_t drain_ms)
                 return;
         r->draining = true;
         net_listener_stop(r->listener);
+        if (r->probes != nullptr)
+                probes_stop(r->probes);
+        r->probes = nullptr;
         upstreams_close_idle(r->upstreams);
         r->drain_until_ms = net_now_ms(r->setup.loop)
                           + (drain_ms != 0 ? drain_ms : r->setup.catalog->settings.drain_ms);

@@ -6,14 +6,25 @@
 
 enum : size_t { HEAD_ROOM = 2048, ERROR_ROOM = LIMIT_ERROR_MESSAGE_BYTES * 8 + 1024, PIECE_BYTES = 16 * 1024 };
 
-const char reply_overloaded[] = "HTTP/1.1 503 Service Unavailable\r\n"
-                                "content-type: application/json\r\n"
-                                "content-length: 121\r\n"
-                                "retry-after: 2\r\n"
-                                "cache-control: no-store\r\n"
-                                "connection: close\r\n\r\n"
-                                "{\"error\":{\"message\":\"The relay is at its limit. Try again shortly.\","
-                                "\"type\":\"api_error\",\"param\":null,\"code\":\"overloaded\"}}";
+#define REFUSAL(after, connection)                                                                             \
+        "HTTP/1.1 503 Service Unavailable\r\n"                                                                 \
+        "content-type: application/json\r\n"                                                                   \
+        "content-length: 121\r\n"                                                                              \
+        "retry-after: " after "\r\n"                                                                           \
+        "x-lethe-attempts: 0\r\n"                                                                              \
+        "x-lethe-end: LO\r\n"                                                                                  \
+        "cache-control: no-store\r\n" connection "\r\n"                                                       \
+        "{\"error\":{\"message\":\"The relay is at its limit. Try again shortly.\","                           \
+        "\"type\":\"api_error\",\"param\":null,\"code\":\"overloaded\"}}"
+#define CLOSING "connection: close\r\n"
+
+const char *reply_overloaded(bool close, uint64_t spread)
+{
+        static const char *const refusals[2][3] = {{REFUSAL("1", ""), REFUSAL("2", ""), REFUSAL("3", "")},
+                                                   {REFUSAL("1", CLOSING), REFUSAL("2", CLOSING),
+                                                    REFUSAL("3", CLOSING)}};
+        return refusals[close][spread % 3];
+}
 
 static const char *phrase_of(uint16_t status)
 {
@@ -172,6 +183,8 @@ static ending ending_of(const exchange *x, err_code code)
 {
         if (x->ending != ENDING_WHOLE)
                 return x->ending;
+        if (code == ERR_OVERLOADED)
+                return ENDING_SHED;
         switch (err_describe(code)->http) {
         case 401:
         case 403:
@@ -221,10 +234,12 @@ static void reply_error_bytes(exchange *x, uint16_t status, view json, ending wh
 static void refuse_prebuilt(exchange *x)
 {
         client *c = x->client;
+        /* A connection costs memory to keep and a handshake to have again: which is scarce decides. */
+        bool close = x->close_after || pressure_scarce(&x->relay->pressure);
         count_refusal(x->relay, ENDING_SHED);
-        net_write(c->conn, view_of_text(reply_overloaded));
+        net_write(c->conn, view_of_text(reply_overloaded(close, x->begun_us)));
         exchange_end(x, ENDING_SHED);
-        client_answered(c, true);
+        client_answered(c, close);
 }
 
 void reply_error(exchange *x, err_code code, view detail)
@@ -235,7 +250,7 @@ void reply_error(exchange *x, err_code code, view detail)
                 stream_fail(x, code, detail);
                 return;
         }
-        if (code == ERR_OVERLOADED) {
+        if (code == ERR_OVERLOADED && x->tries.attempts == 0) {
                 refuse_prebuilt(x);
                 return;
         }

@@ -82,7 +82,8 @@ static void last_chunk_send(exchange *x, ending why)
         uint8_t bytes[64];
         emit    e = emit_into(bytes, sizeof bytes);
         emit_text(&e, "0\r\nx-lethe-end: ");
-        emit_text(&e, ending_code(why));
+        bool mended = why == ENDING_WHOLE && x->run != nullptr && x->run->skipped;
+        emit_text(&e, mended ? ending_mended : x->resumed && why == ENDING_WHOLE ? ending_continued : ending_code(why));
         emit_text(&e, "\r\n\r\n");
         net_write(x->client->conn, (view){e.bytes, e.len});
 }
@@ -139,6 +140,10 @@ void stream_begin(run *r)
         (void)arena_alloc(&r->turn, 1);
         openai_stream_begin(&r->stream, &x->arena, x->table.count > 0 ? &x->restoring : nullptr,
                             !x->request.usage_wanted);
+        if (x->said.cap > 0)
+                openai_stream_keep(&r->stream);
+        if (x->resumed)
+                openai_stream_resume(&r->stream, &x->cut, region_view(&x->said));
         if (x->hold.fire == nullptr) {
                 x->hold = (net_timer){.fire = on_hold, .ctx = x};
                 hold_set(x);
@@ -189,8 +194,15 @@ static err event_take(run *r, view data, bool *error)
         if (ev.content && r->content_us == 0) {
                 r->content_us = clock_us();
                 commit(r);
+                if (x->resumed)
+                        count(x->relay, COUNTER_continuations, 1);
         }
-        return event_write(r, data, &e, &ev);
+        resume_note(r, ev.text);
+        err written = event_write(r, data, &e, &ev);
+        /* Noted, and the caller does not have it. */
+        if (failed(written))
+                r->stream.odd = true;
+        return written;
 }
 
 static void run_drop(run *r, fault_class fault)
@@ -212,22 +224,87 @@ static fault_class error_fault(run *r, view data)
 {
         openai_error error;
         openai_error_read(data, &r->turn, &error);
-        const fault_said said = {.status = 500,
+        const fault_said said = {.status = 200,
                                  .vendor = r->x->relay->setup.catalog->upstreams[r->choice.upstream].vendor,
                                  .code = error.code, .type = error.type, .message = error.message};
         return fault_of(&said);
+}
+
+/* Half an event must not stand before what follows it. */
+static void out_cut(run *r, size_t len)
+{
+        if (r->out.len > len)
+                wipe(r->out.bytes + len, r->out.len - len);
+        if (r->out.len > len)
+                r->out.len = len;
+}
+
+/* Something on the way wrote half an event into a stream the caller is reading. One is left out, and the end code says
+ * so; not where placeholders are put back, since nobody knows what it would have been, nor where another vendor can be
+ * asked for exactly the rest. */
+static bool may_skip(const run *r, err e)
+{
+        return e.code == ERR_UPSTREAM_BROKEN && r->x->committed && r == r->x->run && !r->skipped
+               && r->stream.restoring == nullptr && !r->stream.finished && r->x->said.len == 0;
+}
+
+static void skip(run *r)
+{
+        r->skipped = true;
+        r->stream.odd = true;
+        count(r->x->relay, COUNTER_events_skipped, 1);
 }
 
 /* One event, its memory given back. True: the stream goes on. */
 static bool event_pass(run *r, fault_class *fault)
 {
         arena_mark mark = arena_here(&r->turn);
+        size_t     before = r->out.len;
         bool       error = false;
         view       data = sse_data(&r->sse);
         err        e = event_take(r, data, &error);
         *fault = error ? error_fault(r, data) : FAULT_BROKEN;
         arena_back(&r->turn, mark);
-        return !failed(e) && !error;
+        if (!failed(e))
+                return !error;
+        out_cut(r, before);
+        if (!may_skip(r, e))
+                return false;
+        skip(r);
+        return true;
+}
+
+/* It is whole: a finish was seen, and [DONE] or the proper end of the message, which some vendors think enough. */
+static void end_whole(run *r, const attempt_facts *f)
+{
+        exchange *x = r->x;
+        bool      told = r->stream.done || !failed(out_append(r, VIEW("data: [DONE]\n\n")));
+        commit(r);
+        chunk_send(r);
+        account_attempt(r, FAULT_CLASSES, true, f);
+        finish(x, ENDING_WHOLE, !told);
+}
+
+static void on_tail(void *ctx)
+{
+        exchange *x = ctx;
+        run      *r = x->run;
+        if (r == nullptr || r->attempt == nullptr)
+                return;
+        attempt_facts facts;
+        upstream_cancel(r->attempt, &facts);
+        r->attempt = nullptr;
+        end_whole(r, &facts);
+}
+
+/* The finish has come: usage and [DONE] may follow for a while; a vendor that forgets them is not waited for. */
+static void tail_watch(run *r)
+{
+        exchange *x = r->x;
+        if (!r->stream.finished || !x->committed || r != x->run || x->tail.fire != nullptr)
+                return;
+        x->tail = (net_timer){.fire = on_tail, .ctx = x};
+        net_timer_set(x->relay->setup.loop, &x->tail, LIMIT_TAIL_MS);
 }
 
 void stream_data(run *r, view bytes)
@@ -249,6 +326,7 @@ void stream_data(run *r, view bytes)
                 commit(r);
         if (x->committed)
                 chunk_send(r);
+        tail_watch(r);
         if (!admit_bytes(x, 0))
                 overloaded(x);
 }
@@ -260,16 +338,12 @@ void stream_done(run *r, bool whole, fault_class fault, const attempt_facts *f)
         fault_class other;
         if (whole && !failed(sse_eof(&r->sse, &event)) && event && !r->stream.done)
                 event_pass(r, &other);
-        bool complete = r->stream.finished && r->stream.done;
-        if (complete)
-                commit(r);
-        if (x->committed && r == x->run)
-                chunk_send(r);
-        if (complete) {
-                account_attempt(r, FAULT_CLASSES, true, f);
-                finish(x, ENDING_WHOLE, false);
+        if (r->stream.finished && (r->stream.done || whole)) {
+                end_whole(r, f);
                 return;
         }
+        if (x->committed && r == x->run)
+                chunk_send(r);
         fault = whole ? FAULT_CUT : fault;
         account_attempt(r, fault, false, f);
         forward_failed(r, fault, (view){});

@@ -32,7 +32,8 @@ typedef enum fault_where : uint8_t {
         WHERE_LARGER,   /* a target with a larger context window */
         WHERE_TARGET,   /* another target */
         WHERE_KEY,      /* another key of the same upstream, or another target */
-        WHERE_ANYWHERE, /* also the same again, after a pause */
+        WHERE_ELSEWHERE, /* rather another target; the same again, after a pause, when there is none */
+        WHERE_ANYWHERE, /* once more where it was, as long as the alias is in order of preference, then elsewhere */
 } fault_where;
 
 /* Whose breaker hears of it. */

@@ -76,6 +76,7 @@ static bool spent(const pick_ask *a, const pick_way *w)
 {
         switch (a->where) {
         case WHERE_ANYWHERE:
+        case WHERE_ELSEWHERE:
                 return false;
         case WHERE_KEY:
                 /* One that waits for its rate limit can be used again when that is over. */
@@ -127,12 +128,15 @@ static pick_why judge(const pick_ask *a, const pick_way *w)
 
 static unsigned rank(const pick_ask *a, const pick_way *w)
 {
-        unsigned lesser = target_of(a, w)->downgrade ? 3 : 0;
-        if (w->tries > 0)
+        bool     same = a->last_target == w->target, tried = w->tries > 0;
+        unsigned lesser = target_of(a, w)->downgrade ? 4 : 0;
+        /* Who put the alias in order wants this model: what may have failed by chance is asked of it once more. */
+        if (a->where == WHERE_ANYWHERE && a->model->strategy == STRATEGY_ORDERED && a->last_target >= 0)
+                return lesser + (same ? 0 : 2) + (tried ? 1 : 0);
+        if (tried)
                 return lesser + 2;
         /* A key's fault is healed by another key of the same target; any other rather by another target. */
-        bool same_target = a->last_target == w->target;
-        return lesser + (same_target == (a->where == WHERE_KEY) ? 0 : 1);
+        return lesser + (same == (a->where == WHERE_KEY) ? 0 : 1);
 }
 
 static void enter(contest *r, size_t count)

@@ -95,9 +95,9 @@ static void test_usage(void)
         openai_stream_begin(&s, &a, nullptr, true);
         bool good = !failed(pass(&s, VIEW("{\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":2}}"),
                                  &a, &out, &ev))
-                    && s.usage.stated && s.usage.prompt == 7 && s.usage.completion == 2;
+                    && s.usage.stated && s.usage.is.prompt == 7 && s.usage.is.completion == 2;
         tap_ok(good, SUBJECT, "usage that is hidden is counted");
-        good = !failed(pass(&s, VIEW("{\"choices\":[],\"usage\":null}"), &a, &out, &ev)) && s.usage.prompt == 7;
+        good = !failed(pass(&s, VIEW("{\"choices\":[],\"usage\":null}"), &a, &out, &ev)) && s.usage.is.prompt == 7;
         tap_ok(good, SUBJECT, "a null after it takes nothing back");
         arena_end(&a);
 }

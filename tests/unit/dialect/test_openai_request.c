@@ -273,9 +273,110 @@ static void test_model(void)
         tap_ok(openai_request_finish(&r, &e).code == ERR_NO_ROOM, "model", "without memory no edit is made");
 }
 
+/* ---- made again, with the text so far ---- */
+
+#define USER "{\"role\":\"user\",\"content\":\"hi\"}"
+#define PRE  ",{PRE}"
+
+static const struct {
+        const char *sentence;
+        view doc, want; /* want empty: it cannot be */
+} resumes[] = {
+        {"the text comes behind the messages", VIEW_INIT("{" M "\"messages\":[" USER " ],\"x\":1}"),
+         VIEW_INIT("{" M "\"messages\":[" USER " " PRE "],\"x\":1}")},
+        {"lists further down are none", VIEW_INIT("{" M "\"x\":{\"messages\":[]},\"messages\":[" USER "]}"),
+         VIEW_INIT("{" M "\"x\":{\"messages\":[]},\"messages\":[" USER PRE "]}")},
+        {"beside the edit that asks for usage", VIEW_INIT("{" M "\"stream\":true,\"messages\":[" USER "]}"),
+         VIEW_INIT("{" M "\"stream\":true,\"messages\":[" USER PRE "],\"stream_options\":{\"include_usage\":true}}")},
+        {"as many tokens less may be written",
+         VIEW_INIT("{\"max_tokens\":100," M "\"messages\":[" USER "],\"max_completion_tokens\": 41}"),
+         VIEW_INIT("{\"max_tokens\":60," M "\"messages\":[" USER PRE "],\"max_completion_tokens\": 1}")},
+        {"where all were written nothing is left to say",
+         VIEW_INIT("{\"max_tokens\":40," M "\"messages\":[" USER "]}"),
+         {}},
+        {"of either kind", VIEW_INIT("{\"max_completion_tokens\":39," M "\"messages\":[" USER "]}"), {}},
+        {"what is no number of tokens stays", VIEW_INIT("{\"max_tokens\":null," M "\"messages\":[" USER "]}"),
+         VIEW_INIT("{\"max_tokens\":null," M "\"messages\":[" USER PRE "]}")},
+        {"one choice", VIEW_INIT("{\"n\":1," M "\"messages\":[" USER "]}"),
+         VIEW_INIT("{\"n\":1," M "\"messages\":[" USER PRE "]}")},
+        {"or no number of them", VIEW_INIT("{\"n\":null," M "\"messages\":[" USER "]}"),
+         VIEW_INIT("{\"n\":null," M "\"messages\":[" USER PRE "]}")},
+        {"not two", VIEW_INIT("{\"n\":2," M "\"messages\":[" USER "]}"), {}},
+        {"a form that is text",
+         VIEW_INIT("{\"response_format\":{\"type\":\"te\\u0078t\"}," M "\"messages\":[" USER "]}"),
+         VIEW_INIT("{\"response_format\":{\"type\":\"te\\u0078t\"}," M "\"messages\":[" USER PRE "]}")},
+        {"not JSON: its grammar would begin anew",
+         VIEW_INIT("{\"response_format\":{\"type\":\"json_object\"}," M "\"messages\":[" USER "]}"),
+         {}},
+        {"not by a schema",
+         VIEW_INIT("{" M "\"messages\":[" USER "],\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{}}}"),
+         {}},
+        {"no caller's own beginning",
+         VIEW_INIT("{" M "\"messages\":[" USER ",{\"content\":\"a\",\"role\":\"assistant\"}]}"),
+         {}},
+        {"only the last message is one",
+         VIEW_INIT("{" M "\"messages\":[{\"content\":\"a\",\"role\":\"assistant\"}," USER "]}"),
+         VIEW_INIT("{" M "\"messages\":[{\"content\":\"a\",\"role\":\"assistant\"}," USER PRE "]}")},
+        {"without messages there is no place for it", VIEW_INIT("{" M "\"input\":\"a\"}"), {}},
+};
+
+/* Walks the document and makes it again, `times` over. */
+static err resume(view doc, int times, arena *a, emit *out)
+{
+        static outcome o;
+        edits e;
+        edit_cursor c = {};
+        view piece;
+        o = (outcome){};
+        edits_init(&e, a);
+        openai_request_begin(&o.request, OPENAI_CHAT);
+        TRY(walk(doc, SIZE_MAX, a, &o));
+        TRY(openai_request_finish(&o.request, &e));
+        if (!openai_request_resumable(&o.request, 40))
+                return OK;
+        for (int i = times; i > 0; i--)
+                TRY(openai_request_resume(&o.request, i > 1 ? VIEW(",{\"longer\":\"than the last\"}") : VIEW(PRE),
+                                          i > 1 ? 7 : 40, &e));
+        while (edit_next(&e, doc, &c, SIZE_MAX, &piece))
+                emit_view(out, piece);
+        return edits_length(&e, doc.len) == out->len ? OK : FAIL(BAD_BODY);
+}
+
+static void test_resumes(void)
+{
+        for (size_t i = 0; i < sizeof resumes / sizeof *resumes; i++) {
+                bool good = true;
+                for (int times = 1; times <= 3; times++) {
+                        arena a;
+                        uint8_t bytes[1024];
+                        emit out = emit_into(bytes, sizeof bytes);
+                        arena_init(&a, 1 << 20);
+                        good = !failed(resume(resumes[i].doc, times, &a, &out)) && good;
+                        good = view_equal((view){bytes, out.len}, resumes[i].want) && good;
+                        arena_end(&a);
+                }
+                tap_ok(good, "made again", resumes[i].sentence);
+        }
+        static outcome o;
+        run(VIEW("{" M "\"messages\":[]}"), OPENAI_CHAT, 1, &o);
+        bool empty = o.request.messages_empty;
+        run(VIEW("{" M "\"messages\":[{}]}"), OPENAI_CHAT, 1, &o);
+        tap_ok(empty && !o.request.messages_empty, "made again", "whether there are messages before it is told");
+        arena none;
+        edits e;
+        arena_init(&none, 0);
+        edits_init(&e, &none);
+        openai_request r = {.messages_end = 5};
+        bool good = openai_request_resume(&r, VIEW(PRE), 0, &e).code == ERR_NO_ROOM;
+        r.most[1].tokens = r.most[1].end = 3;
+        tap_ok(good && openai_request_resume(&r, VIEW(PRE), 0, &e).code == ERR_NO_ROOM, "made again",
+               "not without memory");
+}
+
 int main(void)
 {
         test_texts();
+        test_resumes();
         test_usage();
         test_refused();
         test_model();

@@ -89,6 +89,12 @@ static const struct {
          false},
         {"one more is suspect", VIEW_INIT("{\"usage\":{\"prompt_tokens\":2147483649}}"), {}, true, true},
         {"usage that is no object is not stated", VIEW_INIT("{\"usage\":[1,2]}"), {}, false, false},
+        {"Kimi states it inside the choice", VIEW_INIT("{\"choices\":[{\"usage\":{\"prompt_tokens\":4,\"cached_tokens\":1}}]}"),
+         {3, 1, 0, 0, 0}, true, false},
+        {"Groq in an extension of its own", VIEW_INIT("{\"x_groq\":{\"usage\":{\"completion_tokens\":4}}}"),
+         {0, 0, 0, 4, 0}, true, false},
+        {"DeepSeek by another name", VIEW_INIT("{\"usage\":{\"prompt_tokens\":9,\"prompt_cache_hit_tokens\":2}}"),
+         {7, 2, 0, 0, 0}, true, false},
         {"usage elsewhere is nothing", VIEW_INIT("{\"x\":{\"usage\":{\"prompt_tokens\":1}}}"), {}, false, false},
 };
 
@@ -98,14 +104,19 @@ int main(void)
                 openai_usage u = taken(rows[i].doc, (openai_usage){});
                 tokens t = openai_usage_classes(&u);
                 tap_ok(memcmp(t.count, rows[i].want, sizeof t.count) == 0 && u.stated == rows[i].stated
-                               && u.suspect == rows[i].suspect,
+                               && u.is.suspect == rows[i].suspect,
                        SUBJECT, rows[i].sentence);
         }
         openai_usage u = taken(VIEW("{\"usage\":{\"prompt_tokens\":-1,\"completion_tokens\":9}}"), (openai_usage){});
         u = taken(VIEW("{\"usage\":{\"prompt_tokens\":3}}"), u);
-        tap_ok(u.prompt == 3 && u.completion == 0 && !u.suspect, SUBJECT,
+        tap_ok(u.is.prompt == 3 && u.is.completion == 0 && !u.is.suspect, SUBJECT,
                "a later statement replaces the earlier one whole");
         u = taken(VIEW("{\"usage\":null}"), u);
-        tap_ok(u.prompt == 3 && u.stated, SUBJECT, "a later null does not");
+        tap_ok(u.is.prompt == 3 && u.stated, SUBJECT, "a later null does not");
+        static const char whole[] = "{\"usage\":{\"prompt_tokens\":1000230,\"completion_tokens\":4}";
+        bool good = true;
+        for (size_t cut = 0; cut + 1 < sizeof whole - 1; cut++)
+                good = good && !taken((view){(const uint8_t *)whole, cut}, (openai_usage){}).stated;
+        tap_ok(good, SUBJECT, "a statement that is cut is none, wherever it is cut");
         return tap_done();
 }

@@ -25,7 +25,7 @@ static void test_one(void)
 
 static void test_failover(void)
 {
-        static const vendor_step fails[] = {{FAULT("500", "{}"), VENDOR_KEEP}, {good, VENDOR_KEEP}};
+        static const vendor_step fails[] = {{FAULT("503", "{}"), VENDOR_KEEP}, {good, VENDOR_KEEP}};
         vendor_does(fails, 2);
         uint64_t failovers = counted(COUNTER_failovers);
         tap_ok(ask_chat(CHAT("three")) == 200 && body_is(good_body) && head_has("\r\nx-lethe-attempts: 2\r\n")
@@ -33,6 +33,10 @@ static void test_failover(void)
                        && strstr(vendor.last, "\"model\":\"b\"") != nullptr,
                SUBJECT, "a fault of the vendor's is tried at the next target");
         tap_ok(counted(COUNTER_failovers) == failovers + 1, SUBJECT, "and counted");
+        static const vendor_step chance[] = {{FAULT("500", "{}"), VENDOR_KEEP}, {good, VENDOR_KEEP}};
+        vendor_does(chance, 2);
+        tap_ok(ask_chat(CHAT("three")) == 200 && vendor.requests == 2 && strstr(vendor.last, "POST /v1/") != nullptr,
+               SUBJECT, "what may have been chance is asked once more of the model that comes first");
         static const vendor_step all[] = {{FAULT("503", "{}"), VENDOR_KEEP}};
         vendor_does(all, 1);
         tap_ok(ask_chat(CHAT("three")) == 503 && vendor.requests == 3 && head_has("\r\nx-should-retry: false\r\n")
@@ -81,7 +85,8 @@ static void test_words(void)
                 const vendor_step one[] = {{told[i].answer, VENDOR_CLOSE}};
                 vendor_does(one, 1);
                 unsigned status = ask_chat(CHAT("m"));
-                if (!tap_ok(status == told[i].want && body_has(told[i].says) && vendor.requests == 1 + told[i].again, SUBJECT,
+                if (!tap_ok(status == told[i].want && body_has(told[i].says) && vendor.requests == 1 + told[i].again,
+                            SUBJECT,
                             told[i].sentence))
                         printf("# %u %s\n", status, me.body);
         }

@@ -111,6 +111,10 @@ static void test_leader(void)
         of_upstream()->probed_ms = UINT64_MAX;
         told.good = 0;
         tap_ok(told_within(1000) == 1, SUBJECT, "a time that cannot be does not end it");
+        of_upstream()->probed_ms = net_now_ms(vs.loop) + 50;
+        told.good = 0;
+        run_for(110);
+        tap_ok(told.good == 0, SUBJECT, "one a little ahead of ours is just now");
         int at = board_cell_find(vs.board, health_upstream_id(row(1)));
         bool locked = board_cell_lock(vs.board, at, &vs.board->columns[5]);
         run_for(50);

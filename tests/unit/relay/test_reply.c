@@ -5,9 +5,19 @@ static const char SUBJECT[] = "reply";
 
 static void test_overloaded(void)
 {
-        const char *end = strstr(reply_overloaded, "\r\n\r\n"), *length = strstr(reply_overloaded, "content-length: ");
-        tap_ok(end != nullptr && length != nullptr && strtoul(length + 16, nullptr, 10) == strlen(end + 4), SUBJECT,
-               "the prebuilt refusal has the length it says");
+        const char *end = nullptr;
+        bool good = true, after[4] = {};
+        for (int close = 0; close < 2; close++)
+                for (uint64_t spread = 0; spread < 3; spread++) {
+                        const char *text = reply_overloaded(close == 1, spread), *length = strstr(text, "content-length: ");
+                        end = strstr(text, "\r\n\r\n");
+                        good = good && length != nullptr && strtoul(length + 16, nullptr, 10) == strlen(end + 4)
+                               && (strstr(text, "\r\nconnection: close\r\n") != nullptr) == (close == 1)
+                               && strstr(text, "\r\nx-lethe-end: LO\r\n") != nullptr;
+                        after[strtoul(strstr(text, "\r\nretry-after: ") + 15, nullptr, 10) % 4] = true;
+                }
+        tap_ok(good, SUBJECT, "the prebuilt refusals have the length they say, and close or not");
+        tap_ok(!after[0] && after[1] && after[2] && after[3], SUBJECT, "they ask for one to three seconds");
         arena a;
         openai_error e;
         arena_init(&a, 1 << 20);

@@ -29,6 +29,10 @@ static const struct {
 } rows[] = {
         {"a stream comes through as it was", ASK(USAGE), STREAM_HEAD ROLE TEXT("a") TEXT("b") STOP SUM DONE,
          ROLE TEXT("a") TEXT("b") STOP SUM DONE, "--"},
+        {"without [DONE] its finish and the end of its message are enough", ASK(""), STREAM_HEAD ROLE TEXT("a") STOP,
+         ROLE TEXT("a") STOP DONE, "--"},
+        {"one event that is none is left out, and the end code says so", ASK(""),
+         STREAM_HEAD ROLE TEXT("a") "data: {oops\n\n" TEXT("b") STOP DONE, ROLE TEXT("a") TEXT("b") STOP DONE, "-M"},
         {"usage that was not asked for is left out", ASK(""), STREAM_HEAD ROLE TEXT("a") STOP SUM DONE,
          ROLE TEXT("a") STOP DONE, "--"},
         {"comments, names and ids are the vendor's own affair", ASK(""),
@@ -68,11 +72,10 @@ static void test_whole(void)
 static const struct {
         const char *sentence, *answer, *text, *code, *end;
 } cuts[] = {
-        {"a stream without its terminator", STREAM_HEAD TEXT("a") STOP, TEXT("a") STOP, "stream_interrupted", "VS"},
         {"one without its finish", STREAM_HEAD TEXT("a") DONE, TEXT("a"), "stream_interrupted", "VS"},
         {"one that ends in the middle", STREAM_HEAD TEXT("a"), TEXT("a"), "stream_interrupted", "VS"},
-        {"one that breaks its protocol", STREAM_HEAD TEXT("a") "data: {oops\n\n" STOP DONE, TEXT("a"),
-         "stream_interrupted", "VF"},
+        {"one that breaks its protocol, and again", STREAM_HEAD TEXT("a") "data: {oops\n\ndata: oops\n\n" STOP DONE,
+         TEXT("a"), "stream_interrupted", "VF"},
         {"one that fails in the middle", STREAM_HEAD TEXT("a") "data: {\"error\":{\"message\":\"secret reason\"}}\n\n",
          TEXT("a"), "stream_interrupted", "VF"},
 };

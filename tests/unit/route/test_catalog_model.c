@@ -77,6 +77,8 @@ static const catalog_row rows[] = {
         {"they may be equal", LLAMA, LLAMA ",\"min_chars\":9,\"max_chars\":9", "", ""},
         {"a downgrade is true or false", LLAMA, LLAMA ",\"downgrade\":1", "WRONG_TYPE",
          "/models/0/targets/1/downgrade"},
+        {"a weight of one alone shares nothing", BIG "\"targets\":[" GPT,
+         BIG "\"strategy\":\"weighted\",\"targets\":[" GPT ",\"weight\":5", "INERT", "/models/1/targets/0/weight"},
         {"one target must serve without consent", GPT, GPT ",\"downgrade\":true", "ONLY_DOWNGRADE",
          "/models/1/targets"},
         {"one must serve the largest text", GPT, GPT ",\"max_chars\":50000", "SIZE_GAP", "/models/1/targets"},

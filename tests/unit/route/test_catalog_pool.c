@@ -89,6 +89,12 @@ static void groups(void)
                "and is refused where nobody else is in it");
         tap_ok(catalog_with(THREE, THREE ",\"credentials\":[{\"name\":\"c\",\"limit_group\":\"g\"}]") == nullptr,
                SUBJECT, "in the last upstream too");
+        static const char apart[] = "\"local\":[\"127.0.0.0/8\"]},\n {\"name\":\"three\",\"vendor\":\"openai\",";
+        static const char joined[] =
+                "\"local\":[\"127.0.0.0/8\"],\"credentials\":[{\"name\":\"x\",\"limit_group\":\"g\"}]},\n "
+                "{\"name\":\"three\",\"vendor\":\"openai\","
+                "\"credentials\":[{\"name\":\"c\",\"limit_group\":\"g\"}],";
+        tap_ok(catalog_with(apart, joined) == nullptr, SUBJECT, "keys of two vendors share no limits");
 }
 
 int main(void)

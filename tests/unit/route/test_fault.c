@@ -416,12 +416,12 @@ static void test_meaning(void)
                        && is(FAULT_BILLING, WHERE_KEY, BLAME_KEY, false, false),
                "classes", "a refused key is that key's fault, and not shown to the caller");
         tap_ok(is(FAULT_RATE, WHERE_KEY, BLAME_RATE, false, false), "classes", "a rate limit parks its key");
-        tap_ok(is(FAULT_OVERLOADED, WHERE_ANYWHERE, BLAME_MODEL, false, false)
-                       && is(FAULT_NETWORK, WHERE_ANYWHERE, BLAME_UPSTREAM, false, false)
+        tap_ok(is(FAULT_OVERLOADED, WHERE_ELSEWHERE, BLAME_MODEL, false, false)
+                       && is(FAULT_NETWORK, WHERE_ELSEWHERE, BLAME_UPSTREAM, false, false)
                        && is(FAULT_CERTIFICATE, WHERE_TARGET, BLAME_UPSTREAM, false, false),
                "classes", "what was never begun is not billed");
         tap_ok(is(FAULT_SERVER, WHERE_ANYWHERE, BLAME_MODEL, false, true)
-                       && is(FAULT_TIMEOUT, WHERE_ANYWHERE, BLAME_MODEL, false, true)
+                       && is(FAULT_TIMEOUT, WHERE_ELSEWHERE, BLAME_MODEL, false, true)
                        && is(FAULT_SLOW, WHERE_TARGET, BLAME_MODEL, false, true)
                        && is(FAULT_CUT, WHERE_ANYWHERE, BLAME_MODEL, false, true)
                        && is(FAULT_BROKEN, WHERE_ANYWHERE, BLAME_MODEL, false, true)

@@ -332,17 +332,28 @@ static void test_targets_after_faults(void)
         pick_result r = pick_choose(&a, ways, n);
         tap_ok(r.way == -1 && r.why == PICK_TRIED && r.wait_ms == UINT64_MAX, SUBJECT, "nowhere: none");
         n = lay_out(2, 2, STRATEGY_ORDERED);
-        a = after(0, WHERE_ANYWHERE);
+        a = after(0, WHERE_ELSEWHERE);
         bool target = ways[chosen(&a, n)].target == 1;
         ways[2].tries = ways[3].tries = 1;
         bool key = chosen(&a, n) == 1;
-        tap_ok(key && target, SUBJECT, "anywhere: another target, then another key");
+        tap_ok(key && target, SUBJECT, "elsewhere: another target, then another key");
+        n = lay_out(2, 2, STRATEGY_ORDERED);
+        a = after(0, WHERE_ANYWHERE);
+        key = chosen(&a, n) == 1;
+        ways[1].disabled = true;
+        bool once = chosen(&a, n) == 0;
+        ways[0].disabled = true;
+        target = ways[chosen(&a, n)].target == 1;
+        tap_ok(key && once && target, SUBJECT, "anywhere, in order: another key, the same again, then another target");
+        n = lay_out(2, 2, STRATEGY_FASTEST);
+        a = after(0, WHERE_ANYWHERE);
+        tap_ok(ways[chosen(&a, n)].target == 1, SUBJECT, "anywhere, without order: another target");
         n = lay_out(1, 1, STRATEGY_ORDERED);
         a = after(0, WHERE_ANYWHERE);
         bool again = chosen(&a, n) == 0;
         a = after(0, WHERE_ANYWHERE);
         r = pick_choose(&a, ways, n);
-        tap_ok(again && r.way == -1 && r.why == PICK_VENDOR, SUBJECT, "anywhere: then the same again, once");
+        tap_ok(again && r.way == -1 && r.why == PICK_VENDOR, SUBJECT, "anywhere: then the same again, again");
         a.upstream_tries = nullptr;
         tap_ok(chosen(&a, n) == 0, SUBJECT, "without a count of tries there is no bound");
 }
@@ -508,10 +519,11 @@ static bool lawful(const pick_ask *a, const pick_result *r)
                 return false;
         if (tries[t->upstream] >= 2 && !(a->where == WHERE_KEY && same))
                 return false;
-        if (a->where != WHERE_ANYWHERE && w->tries > 0)
+        bool again = a->where == WHERE_ANYWHERE || a->where == WHERE_ELSEWHERE;
+        if (!again && w->tries > 0)
                 return false;
         return a->where == WHERE_KEY ? !(same && w->credential == a->last_credential)
-                                     : a->where == WHERE_ANYWHERE || w->target != a->last_target;
+                                     : again || w->target != a->last_target;
 }
 
 /* A way that could be used, or waited for, was not overlooked. */
@@ -549,7 +561,7 @@ static void test_properties(void)
                 a.chars = (uint32_t)(chance() % 200);
                 a.context_over = one_in(3) ? (uint32_t)(chance() % 2000) : 0;
                 a.sticky = one_in(2) ? chance() : 0;
-                a.where = (fault_where)(chance() % 5);
+                a.where = (fault_where)(chance() % (WHERE_ANYWHERE + 1));
                 if (a.where == WHERE_LARGER && a.context_over == 0)
                         a.context_over = 500;
                 if (one_in(2))
