@@ -308,7 +308,7 @@ MODELS |= {f"error{s}": f"mock:status={s},echo_prompt=1" for s in (400, 401, 404
 def converse(hunt, tap=None):
     """Says everything, waits 1 s, looks everywhere. Returns the number of warm connections to the vendor."""
     since = time.time()
-    with harness.Relay(models=MODELS) as relay:
+    with harness.Relay(models=MODELS, apart=[name for name in MODELS if name.startswith("error")]) as relay:
         talk = Talk(relay, hunt)
         for chapter in (talk.plain, talk.streamed, talk.heads, talk.faults, talk.odd, talk.large):
             if tap is None:

@@ -249,6 +249,24 @@ def check(key, token):
        "a wrong key: line, column, and the nearest known one", out + err)
     status, out, err = ctl("check", "--json", "wrong.json")
     ok(status == 1 and json.loads(out)["line"] == 3, "the same in JSON", out)
+    with open(os.path.join(ROOT, "src/route/README.md")) as file:
+        example = file.read().split("```json\n", 1)[1].split("```", 1)[0]
+    good = json.loads(example.replace("64 hexadecimal digits", "0123456789abcdef" * 4))
+    write("example.json", json.dumps(good, indent=1).encode())
+    status, out, err = ctl("check", "example.json")
+    ok(status == 0, "the documentation's example is good", out + err)
+    for change, code, pointer, words in (
+            (lambda c: c["keys"][1]["models"].append("us"), "UNKNOWN_MODEL", "/keys/1/models/2", "models"),
+            (lambda c: c["keys"][1].update(residency=["us"]), "IMPOSSIBLE_RESIDENCY", "/keys/1/residency", "/models/2"),
+            (lambda c: c["models"][1].update(strategy="fastets"), "UNKNOWN_WORD", "/models/1/strategy", "fastest"),
+            (lambda c: c["models"][2]["targets"].pop(), "SIZE_GAP", "/models/2/targets", "50001"),
+            (lambda c: c["upstreams"][0].update(credential="x"), "NOT_ALLOWED", "/upstreams/0/credential", "credentials")):
+        wrong = json.loads(json.dumps(good))
+        change(wrong)
+        write("wrong.json", json.dumps(wrong, indent=1).encode())
+        status, out, err = ctl("check", "wrong.json")
+        ok(status == 1 and code in out and pointer in out and words in out,
+           f"a route that cannot work: {code}, its place and a sentence", out + err)
     write("what.json", b"[1]")
     status, out, err = ctl("check", "what.json")
     ok(status == 1 and "UNKNOWN_FORM" in out, "a file of neither form", out)

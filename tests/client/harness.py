@@ -87,14 +87,15 @@ def end(process, seconds=STOP_S):
 class Vendor:
     """One mock vendor. `received` and `ledger` count from where `mark` was set last."""
 
-    def __init__(self, folder, name, certs, key, plain=False, workers=1, ledger=True, record=True, extra=()):
+    def __init__(self, folder, name, certs, key, plain=False, workers=1, ledger=True, record=True, extra=(), more_keys=()):
         self.folder, self.name, self.key, self.plain = folder, name, key, plain
         self.host = f"{name}.vendor.test"
         self.port = free_port()
         self.ledger_file, self.record_file = folder / f"{name}.ledger", folder / f"{name}.record"
         self.log = folder / f"{name}.log"
         keys = folder / f"{name}.keys"
-        keys.write_text(key + "\n")
+        self.keys = [key, *more_keys]
+        keys.write_text("".join(f"{one}\n" for one in self.keys))
         self.command = [VENDOR_BIN, "--listen", f"127.0.0.1:{self.port}", "--key", keys, "--workers", str(workers),
                         "--fixtures", folder / "streams", "--raws", folder / "raws"]
         pair = ["--tls-cert", certs / "vendor.crt", "--tls-key", certs / "vendor.key"]
@@ -122,6 +123,10 @@ class Vendor:
     def stop(self):
         end(self.process)
 
+    def credentials(self):
+        """Names of its keys in the vault."""
+        return [self.name, *(f"{self.name}-{number}" for number in range(2, len(self.keys) + 1))]
+
     def mark(self):
         """Forgets what was received and counted so far."""
         self._received_from = len(json_lines(self.record_file))
@@ -145,6 +150,12 @@ class Vendor:
         """GET /mock/ledger, over all workers and since the start."""
         return json.loads(self.request("GET", "/mock/ledger")[1])
 
+    def faults(self, *rows):
+        """Puts a table of faults in place of the one before: tests/vendor/table.h says what a row is."""
+        status, text, _ = self.request("POST", "/mock/faults", "\n".join(rows).encode())
+        if status != 200:
+            raise AssertionError(f"not understood: {text!r} of {rows}")
+
     def request(self, method, path, body=None, headers=None):
         """Speaks to the vendor itself. Returns (status, body, headers)."""
         if self.plain:
@@ -163,26 +174,31 @@ class Vendor:
 class Relay:
     """lethed with its roles.
 
-    models    alias -> vendor's model name, or a list of (vendor, model name) in order of preference
+    models    alias -> vendor's model name, or a list of (vendor, model name) in order of preference; a third member of
+              a target is an object of further keys, and so is the list's place taken by {"targets": list, key: ...}
     vendors   names of mock vendors; the first is where a plain model name goes
     keys      name -> {"project", "models", "expires"}; `key` is the first one's
     settings  of lethe.json
     policy    a policy as an object; policy/default.json when None
     config    called with lethe.json's object before it is written, to change anything else
+    pools     vendor -> how many keys of it the relay holds; one when not said
+    apart     aliases that each go to an upstream with a vendor key of its own: what the relay learns by one of them is
+              not held against the others
     """
 
     def __init__(self, models=None, vendors=("mock",), keys=None, settings=None, policy=None, relays=2, plain=False,
-                 vendor_options=None, config=None, certs=None, start=True):
+                 vendor_options=None, config=None, certs=None, start=True, pools=None, apart=()):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="lethe-test-"))
         self.vendors, self.lethed = {}, None
         try:
             self._prepare(certs)
             for name in vendors:
-                self.vendors[name] = Vendor(self.dir, name, self.certs, f"sk-mock-{name}-{os.urandom(8).hex()}",
-                                            plain=plain, **(vendor_options or {}))
+                first, *others = (f"sk-mock-{name}-{os.urandom(8).hex()}" for _ in range((pools or {}).get(name, 1)))
+                self.vendors[name] = Vendor(self.dir, name, self.certs, first, plain=plain, more_keys=others,
+                                            **(vendor_options or {}))
             self.vendor = self.vendors[vendors[0]]
             self.relays, self.settings, self.policy, self.change = relays, settings or {}, policy, config
-            self.models = models or {"chat": "mock-1"}
+            self.models, self.apart = models or {"chat": "mock-1"}, tuple(apart)
             self.keys, self.entries = {}, []
             self._vault(keys or {"test": {"project": "test"}})
             self.write_config()
@@ -227,7 +243,10 @@ class Relay:
     def _vault(self, keys):
         self.ctl_state("vault", "init")
         for name, vendor in self.vendors.items():
-            self.ctl_state("vault", "put", name, "--host", vendor.host, "--stdin", secret=vendor.key)
+            for credential, key in zip(vendor.credentials(), vendor.keys):
+                self.ctl_state("vault", "put", credential, "--host", vendor.host, "--stdin", secret=key)
+            for alias in self.apart:
+                self.ctl_state("vault", "put", f"{name}.{alias}", "--host", vendor.host, "--stdin", secret=vendor.key)
         for name, row in keys.items():
             self.make_key(name, **row)
         self.key = next(iter(self.keys.values()))
@@ -242,20 +261,27 @@ class Relay:
         self.entries.append(made["entry"])
 
     def config_object(self):
-        def targets(model):
-            rows = [(self.vendor.name, model)] if isinstance(model, str) else model
-            return [{"upstream": vendor, "model": spelled(name)} for vendor, name in rows]
+        def entry(alias, model):
+            more = model if isinstance(model, dict) else {"targets": model}
+            rows = [(self.vendor.name, model)] if isinstance(model, str) else more["targets"]
+            own = f".{alias}" if alias in self.apart else ""
+            return {"name": alias} | more | {"targets": [
+                {"upstream": vendor + own, "model": spelled(name)} | (keys[0] if keys else {}) for vendor, name, *keys in rows]}
 
         upstreams = []
         for name, vendor in self.vendors.items():
             row = {"name": name, "vendor": name, "addresses": ["127.0.0.1"], "local": ["127.0.0.0/8"],
                    "credential": name}
+            if len(vendor.keys) > 1:
+                del row["credential"]
+                row["credentials"] = [{"name": credential} for credential in vendor.credentials()]
             scheme = "http" if vendor.plain else "https"
             row["base_url"] = f"{scheme}://{vendor.host}:{vendor.port}/v1"
             row |= {"plain_http": True} if vendor.plain else {"ca": "vendor.pem"}
             upstreams.append(row)
+            upstreams += [row | {"name": f"{name}.{alias}", "credential": f"{name}.{alias}"} for alias in self.apart]
         return {"lethe": "config/1", "hosts": ["localhost", "127.0.0.1"], "keys": self.entries, "upstreams": upstreams,
-                "models": [{"name": name, "targets": targets(model)} for name, model in self.models.items()],
+                "models": [entry(name, model) for name, model in self.models.items()],
                 "admin": [self.admin_entry], "settings": self.settings}
 
     def write_config(self):

@@ -177,11 +177,14 @@ await test('a vendor\'s failure is told in our words', async () => {
 });
 
 // Streams that end badly, and callers who leave.
-for (const model of ['cut', 'error_event', 'no_finish', 'no_done']) {
+for (const model of ['cut', 'error_event', 'no_finish']) {
   await test(`a stream that ends badly is an error (${model})`, async () => {
     await failure(textOf(stream(model)), OpenAI.APIError);
   });
 }
+await test('one without [DONE] is whole by its finish and the end of its message', async () => {
+  assert.equal(await textOf(stream('no_done')), 'You said: Hello.');
+});
 await test('a caller who leaves mid-stream stops the vendor', async () => {
   forget();
   let seen = 0;

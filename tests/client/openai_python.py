@@ -249,7 +249,10 @@ def broken_streams(tap, relay, c):
         said, error = broken("cut")
         holds(said and "You said: Hello.".startswith(said), f"said {said!r}")
         equal(error.code, "stream_interrupted")
-    for model in ("error_event", "no_finish", "no_done"):
+    with tap.case("one without [DONE] is whole by its finish and the end of its message"):
+        events = [e for e in c.chat.completions.create(model="no_done", messages=user("Hello."), stream=True) if e.choices]
+        equal("".join(e.choices[0].delta.content or "" for e in events), "You said: Hello.")
+    for model in ("error_event", "no_finish"):
         with tap.case(f"so does one with {model.replace('_', ' ')}"):
             broken(model)
     with tap.case("an error event is followed by no [DONE]"):

@@ -24,6 +24,8 @@ MODELS = {
     "failing": "mock:status=500",
     "busy": "mock:status=429,retry_after=7",
 }
+# What fails on purpose, so that nothing is held against what works.
+FAILING = ("cut", "cut_plain", "error_event", "no_finish", "no_done", "refused_key", "quoted", "failing", "busy")
 
 TOOLS = [{"type": "function", "function": {"name": name, "description": "A tool.", "parameters": {
     "type": "object", "properties": {"text": {"type": "string"}}}}} for name in ("lookup", "second")]
@@ -48,6 +50,6 @@ def pem():
 
 def start():
     relay = harness.Relay(models=MODELS | transcripts.models(), keys=KEYS, settings={"body_bytes": BODY_BYTES},
-                          config=config)
+                          config=config, apart=FAILING)
     transcripts.write(relay.dir / "streams")
     return relay

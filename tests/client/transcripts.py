@@ -50,11 +50,12 @@ STREAMS = {
     "tools": (data(chunk(FIRST_CALL)) + data(chunk(call(0, '{"city":'))) + data(chunk(call(0, '"SH"}'))) +
               data(chunk(call(1, "{}", id="call_2", name="time"))) + CALLED + DONE,
               {"text": "", "calls": [["call_1", "weather", '{"city":"SH"}'], ["call_2", "time", "{}"]]}),
-    "no_done": (SAYS + STOP, {"text": "Hello", "error": True}),
+    "no_done": (SAYS + STOP, {"text": "Hello"}),
     "no_finish": (SAYS + DONE, {"text": "Hello", "error": True}),
     "error": (SAYS + data({"error": {"message": "overloaded", "type": "server_error", "param": None, "code": None}}),
               {"text": "Hello", "error": True}),
-    "not_json": (SAYS + "data: {\"choices\": [\n\n" + STOP + DONE, {"text": "Hello", "error": True}),
+    "one_not_json": (SAYS + "data: {\"choices\": [\n\n" + STOP + DONE, {"text": "Hello"}),
+    "not_json": (SAYS + "data: {\"choices\": [\n\n" * 2 + STOP + DONE, {"text": "Hello", "error": True}),
 }
 
 

@@ -21,6 +21,7 @@ COVERED = {
     "lethe": ("fault/settings.py", "another language of the file is refused"),
     "hosts": ("fault/settings.py", "a Host that is not listed is 400"),
     "dns": ("fault/vendor_faults.py", "an address that DNS says is filtered like any other"),
+    "balancers": ("fault/sources.py", "without a header nobody comes in"),
     "upstreams": ("fault/vendor_faults.py", "the pin of its key lets a vendor pass"),
     "models": ("fault/bad_input.py", "an unknown model 404"),
     "keys": ("fault/bad_input.py", "an unknown key"),
@@ -35,15 +36,44 @@ COVERED = {
     "upstreams.local": ("fault/vendor_faults.py", '"undeclared": "upstream_unreachable"'),
     "upstreams.credential": ("fault/vendor_faults.py", '"no_secret": "upstream_auth"'),
     "upstreams.plain_http": ("fault/settings.py", "plain_http reaches a vendor without TLS"),
+    "upstreams.credentials": ("fault/routing.py", "the keys of a pool are used by their weights"),
+    "upstreams.credentials.name": ("fault/routing.py", "the keys of a pool are used by their weights"),
+    "upstreams.credentials.limit_group": ("fault/routing.py", "a limit group is told to wait as one"),
+    "upstreams.credentials.weight": ("fault/routing.py", "the keys of a pool are used by their weights"),
+    "upstreams.residency": ("fault/routing.py", "a model's residency passes over targets that are elsewhere"),
+    "upstreams.proxy": ("fault/upstream_net.py", "a vendor behind a proxy is reached"),
+    "upstreams.proxy.url": ("fault/upstream_net.py", "a proxy that is gone is 502"),
+    "upstreams.proxy.addresses": ("fault/upstream_net.py", "the second address of a proxy is tried"),
+    "upstreams.proxy.credential": ("fault/upstream_net.py", "a credential that is bound to another host"),
+    "upstreams.health": ("fault/tuning.py", "asked by path while a breaker is open"),
+    "upstreams.health.path": ("fault/tuning.py", "asked by path while a breaker is open"),
+    "upstreams.health.every_ms": ("fault/tuning.py", "as often as every_ms says"),
     "models.name": ("fault/bad_input.py", "an unknown model 404"),
     "models.targets": ("fault/vendor_faults.py", "the third target is the last that is tried"),
     "models.targets.upstream": ("fault/vendor_faults.py", "comes from the second target after"),
     "models.targets.model": ("fault/settings.py", "the vendor hears its own name of the model"),
+    "models.strategy": ("fault/routing.py", "cheapest: the lower price"),
+    "models.sticky": ("fault/routing.py", "sticky: a prompt stays where it was"),
+    "models.residency": ("fault/routing.py", "a model's residency passes over targets that are elsewhere"),
+    "models.first_token_ms": ("fault/tuning.py", "first_token_ms: no content by then"),
+    "models.hedge": ("fault/tuning.py", "not without the model's word, nor the key's"),
+    "models.hedge_ms": ("fault/tuning.py", "hedge_ms: without it what is late has to be learnt first"),
+    "models.continuation": ("fault/failover.py", '"stream cut in the middle"'),
+    "models.targets.weight": ("fault/routing.py", "weighted: by the weights of the targets"),
+    "models.targets.price": ("fault/routing.py", "cheapest: the lower price"),
+    "models.targets.context_tokens": ("fault/routing.py", "goes to one with more context_tokens"),
+    "models.targets.min_chars": ("fault/routing.py", "max_chars and min_chars"),
+    "models.targets.max_chars": ("fault/routing.py", "max_chars and min_chars"),
+    "models.targets.downgrade": ("fault/routing.py", "a lesser model comes last, wherever it stands"),
+    "models.targets.prefill": ("fault/failover.py", '"stream cut in the middle"'),
     "keys.id": ("fault/settings.py", "a key's id and hash are both looked at"),
     "keys.hash": ("fault/settings.py", "a key's id and hash are both looked at"),
     "keys.project": ("fault/settings.py", "an export names the vendor"),
     "keys.models": ("fault/bad_input.py", "a key without the right is 403"),
     "keys.expires": ("fault/settings.py", "a key ends when it expires"),
+    "keys.residency": ("fault/routing.py", "a key's residency too, and only for that key"),
+    "keys.downgrade": ("fault/routing.py", "without consent it never serves, with the key's it does"),
+    "keys.hedge": ("fault/tuning.py", "not without the model's word, nor the key's"),
     "admin.name": ("fault/settings.py", "two admins of one name are refused"),
     "admin.hash": ("fault/settings.py", "another admin's hash"),
     "settings.body_bytes": ("fault/bad_input.py", "a body too large is 413"),
@@ -61,6 +91,18 @@ COVERED = {
     "settings.idle_ms": ("fault/timers.py", "keep-alive ends after idle_ms"),
     "settings.stream_ms": ("fault/timers.py", "a stream longer than stream_ms ends"),
     "settings.drain_ms": ("fault/settings.py", "a retired generation is cut after drain_ms"),
+    "settings.queue_ms": ("fault/tuning.py", "queue_ms: a vendor key that comes back in time is waited for"),
+    "settings.prefer_ms": ("fault/tuning.py", "prefer_ms: so soon the preferred model is waited for"),
+    "settings.attempts": ("fault/tuning.py", "attempts: with one there is no second"),
+    "settings.retry_percent": ("fault/tuning.py", "retry_percent: with none only ten a second"),
+    "settings.breaker_calls": ("fault/tuning.py", "breaker_calls: so many are made"),
+    "settings.breaker_percent": ("fault/tuning.py", "breaker_percent: half of the calls failed"),
+    "settings.breaker_slow_percent": ("fault/tuning.py", "breaker_slow_percent: half of the calls were slow"),
+    "settings.breaker_open_ms": ("fault/tuning.py", "breaker_open_ms: so long it stays open"),
+    "settings.breaker_open_most_ms": ("fault/tuning.py", "breaker_open_most_ms: and never longer"),
+    "settings.warm_connections": ("fault/upstream_net.py", "warm_connections {want}: after two calls"),
+    "settings.source_connections": ("fault/sources.py", "source_connections bounds the connections of one source"),
+    "settings.source_handshakes": ("fault/sources.py", "beyond source_handshakes a source waits"),
 }
 
 
@@ -68,10 +110,12 @@ def documented():
     """The keys that src/route says there are."""
     text = (harness.ROOT / "src/route/README.md").read_text()
     sections = {"## lethe.json": "", "### One of `upstreams`": "upstreams.", "### One of `models`": "models.",
-                "### One of `keys`": "keys.", "### One of `admin`": "admin."}
-    found = {"models.targets.upstream", "models.targets.model"}
+                "### One of `keys`": "keys.", "### One of `admin`": "admin.", "#### One of `targets`": "models.targets.",
+                "#### One of `credentials`": "upstreams.credentials.", "#### `proxy`": "upstreams.proxy.",
+                "#### `health`": "upstreams.health."}
+    found = set()
     for title, prefix in sections.items():
-        part = re.split(r"\n##", text.split(title, 1)[1], maxsplit=1)[0]
+        part = re.split(r"\n##", text.split(f"\n{title}", 1)[1], maxsplit=1)[0]
         found |= {prefix + name for name in re.findall(r"^\| `(\w+)` \|", part, re.MULTILINE)}
     rows = re.findall(r"^SETTING\((\w+),", (harness.ROOT / "src/route/setting.def").read_text(), re.MULTILINE)
     return found | {f"settings.{row}" for row in rows}

@@ -16,7 +16,7 @@ from tap import Tap, equal, eventually, holds
 
 # Different numbers, so that a timer that takes another's place is seen.
 SETTINGS = {"handshake_ms": 400, "head_ms": 700, "body_ms": 1000, "connect_ms": 500, "first_byte_ms": 900, "gap_ms": 600,
-            "write_stall_ms": 800, "idle_ms": 1200, "stream_ms": 3000}
+            "write_stall_ms": 800, "idle_ms": 1200, "stream_ms": 3000, "attempts": 1}
 PATIENCE_S = 36
 EARLY_S, LATE_S = 0.05, 0.9
 
@@ -220,7 +220,7 @@ def backpressure(tap):
             wire.tls.close()
 
 
-# A role and then silence: the caller gets a head and comments after 15 s (LIMIT_COMMIT_MS), the next target after gap_ms.
+# A role and then silence: the caller gets a head and comments after ping_ms, the next target after gap_ms.
 HELD = {
     "held_well": "mock-1",
     "held_refused": "mock:status=400,code=invalid_value",
@@ -232,7 +232,8 @@ HELD = {
 def patience(tap):
     """What takes longer than all other cases together, beside them: a caller who takes nothing for less than
     write_stall_ms, and streams whose head goes out before their answer is known."""
-    models = {name: [("mock", "mock:stall_after=1"), ("mock", model)] for name, model in HELD.items()}
+    models = {name: {"targets": [("mock", "mock:stall_after=1"), ("mock", model)], "first_token_ms": 0}
+              for name, model in HELD.items()}
     models["flood"] = "mock:events=20000,size=500"
     settings = {"write_stall_ms": 60000, "gap_ms": 16500, "bodies_bytes": 1 << 20}
     with contextlib.ExitStack() as stack:

@@ -87,22 +87,83 @@ static void make_reply(exchange *x, vendor *v, int last)
         }
 }
 
+/* Takes from the reply what the last message says of it already. false: it was refused. */
+static bool take_prefill(exchange *x, vendor *v, int last)
+{
+        const fault *f = &x->fault;
+        char said[16] = "";
+        if (f->prefill.len > 0 && f->prefill.len < sizeof said)
+                memcpy(said, f->prefill.at, f->prefill.len);
+        if (f->no_prefill != 0 || (*said != 0 && !json_is(&v->doc, json_member(&v->doc, last, said), JSON_TRUE))) {
+                exchange_error(x, 400,
+                               SLICE("This model does not support assistant message prefill. The conversation must end "
+                                     "with a user message."),
+                               nullptr, "messages");
+                return false;
+        }
+        text given = {};
+        (void)content_text(&v->doc, last, &given);
+        if (given.len > 0 && given.len <= x->reply.len && memcmp(given.bytes, x->reply.bytes, given.len) == 0) {
+                if (f->prefill_again == 0)
+                        text_drop(&x->reply, given.len);
+                x->prefilled = given.len;
+        }
+        text_free(&given);
+        return true;
+}
+
+/* The text of an answer of many events, as one. */
+static void make_filler(exchange *x)
+{
+        fault *f = &x->fault;
+        for (uint64_t e = 1; e <= f->events; e++) {
+                for (uint64_t i = 0; i < f->size; i++)
+                        text_add(&x->reply, &"abcdefghijklmnopqrstuvwxyz"[(i + e) % 26], 1);
+        }
+        f->piece = f->size;
+        f->events = 0;
+}
+
 static void count_tokens(exchange *x, uint64_t prompt_bytes)
 {
         uint64_t bytes = x->reply.len;
         if (x->kind == KIND_STREAM && x->fault.events != 0)
-                bytes = x->fault.events * x->fault.size;
+                bytes = x->fault.events * (slice_is(x->fault.endless, "tiny") ? 1 : x->fault.size);
         for (int i = 0; i < x->call_count; i++)
                 bytes += x->calls[i].arguments.len;
         x->usage.prompt = prompt_bytes == 0 ? 1 : tokens_of(prompt_bytes);
         x->usage.completion = tokens_of(bytes);
 }
 
-void usage_write(const exchange *x, text *out)
+/* Numbers no vendor should send; empty: a number like any other. */
+static const char *odd_number(slice name)
+{
+        static const struct {
+                const char *name, *number;
+        } rows[] = {
+                {"negative", "-5"},
+                {"huge", "9223372036854775808"},
+                {"string", "\"12\""},
+                {"fraction", "1.5"},
+                {"null", "null"},
+        };
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+                if (slice_is(name, rows[i].name))
+                        return rows[i].number;
+        }
+        return "";
+}
+
+void usage_partial(const exchange *x, text *out, uint64_t completion)
 {
         const usage *u = &x->usage;
-        text_fmt(out, "{\"prompt_tokens\":%lu,\"completion_tokens\":%lu,\"total_tokens\":%lu,", u->prompt,
-                 u->completion, u->prompt + u->completion);
+        const char *odd = odd_number(x->fault.usage);
+        if (*odd != 0) {
+                text_fmt(out, "{\"prompt_tokens\":%s,\"completion_tokens\":%s,\"total_tokens\":%s}", odd, odd, odd);
+                return;
+        }
+        text_fmt(out, "{\"prompt_tokens\":%lu,\"completion_tokens\":%lu,\"total_tokens\":%lu,", u->prompt, completion,
+                 u->prompt + completion);
         text_fmt(out,
                  "\"prompt_tokens_details\":{\"cached_tokens\":%lu,\"cache_write_tokens\":%lu,\"audio_tokens\":0},",
                  u->cached, u->cache_write);
@@ -111,6 +172,8 @@ void usage_write(const exchange *x, text *out)
                  "\"accepted_prediction_tokens\":0,\"rejected_prediction_tokens\":0}}",
                  u->reasoning);
 }
+
+void usage_write(const exchange *x, text *out) { usage_partial(x, out, x->usage.completion); }
 
 static void plain_message(const exchange *x, text *out)
 {
@@ -158,6 +221,21 @@ void chat_body(exchange *x, vendor *v)
         *out = swap;
 }
 
+/* false: the prompt is too long, and was refused as OpenAI does. */
+static bool fits(exchange *x, uint64_t prompt_bytes)
+{
+        uint64_t most = x->fault.context, tokens = tokens_of(prompt_bytes);
+        if (most == 0 || tokens <= most)
+                return true;
+        text said = {};
+        text_fmt(&said, "This model's maximum context length is %lu tokens. ", most);
+        text_fmt(&said, "However, your messages resulted in %lu tokens. ", tokens);
+        text_str(&said, "Please reduce the length of the messages.");
+        exchange_error(x, 400, text_all(&said), "context_length_exceeded", "messages");
+        text_free(&said);
+        return false;
+}
+
 /* What every chunk of the stream starts with. */
 static void stream_prefix(exchange *x)
 {
@@ -190,15 +268,19 @@ void chat_begin(exchange *x, vendor *v)
         if (json_is(doc, n, JSON_NUMBER)
             && !slice_is((slice){doc->input.at + doc->nodes[n].str, doc->nodes[n].str_len}, "1")) {
                 exchange_error(x, 400, SLICE("This vendor gives one choice: 'n' must be 1."), "invalid_value", "n");
-                x->kind = KIND_CHAT;
                 return;
         }
         x->include_usage = json_is(doc, json_member(doc, options, "include_usage"), JSON_TRUE);
         uint64_t prompt_bytes = read_messages(v, messages, &last);
         if (json_is(doc, tools, JSON_ARRAY) && wants_tool(v) && !role_is(doc, last, "tool"))
                 make_calls(x, v, tools);
-        if (x->call_count == 0)
+        bool prefill = role_is(doc, last, "assistant");
+        if (prefill && x->kind == KIND_STREAM && x->fault.events != 0 && x->fault.huge == 0)
+                make_filler(x);
+        else if (x->call_count == 0)
                 make_reply(x, v, last);
+        if ((prefill && !take_prefill(x, v, last)) || !fits(x, prompt_bytes))
+                return;
         count_tokens(x, prompt_bytes);
         if (x->kind == KIND_STREAM)
                 stream_prefix(x);

@@ -1,39 +1,25 @@
 #include "exchange.h"
 
 #include "ledger.h"
+#include "table.h"
 
 #include <string.h>
 #include <unistd.h>
 
 uint64_t tokens_of(uint64_t bytes) { return (bytes + 3) / 4; }
 
-void exchange_error(exchange *x, int status, slice message, const char *code, const char *param)
-{
-        x->status = status;
-        x->reply.len = 0;
-        x->usage = (usage){};
-        text_str(&x->reply, "{\"error\":{\"message\":\"");
-        text_json(&x->reply, message, false);
-        text_fmt(&x->reply, "\",\"type\":\"%s\",\"param\":", status >= 500 ? "server_error" : "invalid_request_error");
-        text_fmt(&x->reply, param == nullptr ? "null" : "\"%s\"", param);
-        text_str(&x->reply, ",\"code\":");
-        text_fmt(&x->reply, code == nullptr ? "null" : "\"%s\"", code);
-        text_str(&x->reply, "}}");
-}
-
-static bool key_is_known(const vendor *v, slice key)
+/* The number of the caller's key, from 1; 0: it is none of ours. */
+static size_t key_number(const vendor *v, slice key)
 {
         const char *at = v->keys.bytes, *end = at + v->keys.len;
-        if (v->keys.len == 0)
-                return true;
-        while (at < end) {
+        for (size_t number = 1; at < end; number++) {
                 const char *stop = memchr(at, '\n', (size_t)(end - at));
                 size_t len = (size_t)((stop == nullptr ? end : stop) - at);
                 if (len > 0 && len == key.len && memcmp(at, key.at, len) == 0)
-                        return true;
+                        return number;
                 at += len + 1;
         }
-        return false;
+        return 0;
 }
 
 static void models_begin(exchange *x)
@@ -45,31 +31,6 @@ static void models_begin(exchange *x)
                          "%s{\"id\":\"%s\",\"object\":\"model\",\"created\":1790000000,\"owned_by\":\"mock\"}",
                          i == 0 ? "" : ",", names[i]);
         text_str(&x->reply, "]}");
-}
-
-/* The status the model name asks for, with what it wants quoted. */
-static void fault_status(exchange *x, const http_request *req, vendor *v)
-{
-        slice words = text_all(&v->words);
-        char code[100] = "mock_fault";
-        if (x->fault.code.len > 0 && x->fault.code.len < sizeof code) {
-                memcpy(code, x->fault.code.at, x->fault.code.len);
-                code[x->fault.code.len] = 0;
-        }
-        v->scratch.len = 0;
-        text_str(&v->scratch, "The model name asked for this error.");
-        if (x->fault.echo_key != 0) {
-                text_str(&v->scratch, " Key: ");
-                text_slice(&v->scratch, req->bearer);
-        }
-        if (x->fault.echo_prompt != 0) {
-                text_str(&v->scratch, " Prompt: ");
-                text_slice(&v->scratch, words);
-        }
-        exchange_error(x, (int)x->fault.status, text_all(&v->scratch), code, nullptr);
-        x->phase = PHASE_HEAD;
-        if (x->kind == KIND_STREAM)
-                x->kind = KIND_CHAT;
 }
 
 /* A file instead of an answer of our own making. */
@@ -85,9 +46,8 @@ static void fault_file(exchange *x, const char *folder, slice name, const char *
         bool found = text_read_file(&x->reply, path.bytes);
         text_free(&path);
         if (!found) {
+                fault_clear(&x->fault);
                 exchange_error(x, 500, SLICE("mock vendor: no such file"), "no_such_file", nullptr);
-                x->kind = KIND_CHAT;
-                x->fault = (fault){};
         }
 }
 
@@ -114,10 +74,54 @@ static void fixture_usage(exchange *x)
         };
 }
 
+/* One of the four ways vendors fail most. */
+static void fault_mix(exchange *x)
+{
+        fault *f = &x->fault;
+        switch (chance_below(&x->chance, 4)) {
+        case 0:
+                f->status = 429;
+                f->code = SLICE("rate_limit_exceeded");
+                break;
+        case 1:
+                f->status = 500;
+                f->code = SLICE("server_error");
+                break;
+        case 2:
+                f->drop = f->reset = 1;
+                break;
+        default:
+                f->cut_head = 1;
+        }
+}
+
+/* Gathers what the model name and the table ask for. false: a word nobody knows. */
+static bool read_faults(exchange *x, const http_request *req)
+{
+        slice model = {x->model, x->model_len};
+        fault *f = &x->fault;
+        x->chance = chance_begin(x->number);
+        if (!fault_add(fault_words(model), f))
+                return false;
+        uint64_t share = f->permille + 10 * f->percent;
+        if ((f->times != 0 && ledger_times(model) > f->times) || (share != 0 && !chance_hit(&x->chance, share)))
+                fault_clear(f);
+        table_words(&x->asked, req->bearer, model, &x->chance);
+        if (!fault_add(text_all(&x->asked), f))
+                return false;
+        if (f->mix != 0)
+                fault_mix(x);
+        if (f->lognormal.len > 0) {
+                if (!chance_lognormal(&x->chance, f->lognormal, &f->first_token_ms))
+                        return false;
+                if (chance_hit(&x->chance, 10 * f->tail_percent))
+                        f->first_token_ms *= f->tail_factor;
+        }
+        return true;
+}
+
 static void apply_faults(exchange *x, const http_request *req, vendor *v)
 {
-        if (x->fault.times != 0 && ledger_times((slice){x->model, x->model_len}) > x->fault.times)
-                (void)fault_parse((slice){}, &x->fault);
         const fault *f = &x->fault;
         if (f->prompt != 0)
                 x->usage.prompt = f->prompt;
@@ -128,7 +132,7 @@ static void apply_faults(exchange *x, const http_request *req, vendor *v)
         x->usage.cached = f->cached;
         x->usage.cache_write = f->cache_write;
         if (f->status != 0)
-                fault_status(x, req, v);
+                refusal_begin(x, req, v);
         else if (f->raw.len > 0)
                 fault_file(x, v->raws, f->raw, "");
         else if (f->fixture.len > 0)
@@ -168,7 +172,8 @@ static void post_begin(exchange *x, const http_request *req, vendor *v)
         }
         memcpy(x->model, model.at, model.len);
         x->model_len = model.len;
-        if (!fault_parse((slice){x->model, x->model_len}, &x->fault)) {
+        if (!read_faults(x, req)) {
+                fault_clear(&x->fault);
                 exchange_error(x, 404, SLICE("The model does not exist."), "model_not_found", nullptr);
                 return;
         }
@@ -179,13 +184,42 @@ static void post_begin(exchange *x, const http_request *req, vendor *v)
                 embeddings_begin(x, v);
         if (x->status == 200)
                 apply_faults(x, req, v);
-        bool own_words = x->status == 200 && x->fault.raw.len == 0 && x->fault.fixture.len == 0;
+        bool own_words = x->status == 200 && !x->refused && x->fault.raw.len == 0 && x->fault.fixture.len == 0;
         if (own_words && x->kind == KIND_CHAT)
                 chat_body(x, v);
         else if (own_words && x->kind == KIND_EMBEDDINGS)
                 embeddings_body(x, v);
         if (v->show)
                 show(x, v);
+}
+
+/* What speaks to the vendor itself, not to its models. */
+static bool manage(exchange *x, const http_request *req)
+{
+        if (slice_is(req->method, "GET") && slice_is(req->path, "/mock/ledger")) {
+                ledger_sums(&x->reply);
+                return true;
+        }
+        if (!slice_is(req->method, "POST") || !slice_is(req->path, "/mock/faults"))
+                return false;
+        int line = table_set(req->body);
+        text_fmt(&x->reply, "{\"line\":%d}", line);
+        x->status = line == 0 ? 200 : 400;
+        return true;
+}
+
+/* Rows for a key or for all are the vendor's own state: its list of models fails with it. */
+static void list_begin(exchange *x, const http_request *req, vendor *v)
+{
+        x->chance = chance_begin(x->number);
+        table_words(&x->asked, req->bearer, (slice){}, &x->chance);
+        (void)fault_add(text_all(&x->asked), &x->fault);
+        if (x->fault.mix != 0)
+                fault_mix(x);
+        if (x->fault.status != 0)
+                refusal_begin(x, req, v);
+        else
+                models_begin(x);
 }
 
 void exchange_begin(exchange *x, const http_request *req, vendor *v)
@@ -195,14 +229,16 @@ void exchange_begin(exchange *x, const http_request *req, vendor *v)
         x->phase = PHASE_HEAD;
         x->number = ledger_next_number();
         x->keep_alive = !req->close;
-        (void)fault_parse((slice){}, &x->fault);
+        x->kind_of_body = "application/json";
+        x->key = key_number(v, req->bearer);
+        fault_clear(&x->fault);
         bool get = slice_is(req->method, "GET"), post = slice_is(req->method, "POST");
-        if (get && slice_is(req->path, "/mock/ledger"))
-                ledger_sums(&x->reply);
-        else if (!key_is_known(v, req->bearer))
+        if (manage(x, req))
+                return;
+        if (v->keys.len > 0 && x->key == 0)
                 exchange_error(x, 401, SLICE("Incorrect API key provided."), "invalid_api_key", nullptr);
         else if (get && slice_is(req->path, "/v1/models"))
-                models_begin(x);
+                list_begin(x, req, v);
         else if (post && (slice_is(req->path, "/v1/chat/completions") || slice_is(req->path, "/v1/embeddings")))
                 post_begin(x, req, v);
         else
@@ -211,32 +247,55 @@ void exchange_begin(exchange *x, const http_request *req, vendor *v)
                 x->keep_alive = false;
 }
 
-static const char *reason_of(int status) { return status == 200 ? "OK" : status < 500 ? "Refused" : "Failed"; }
-
 /* Head and body of an answer that is no stream. */
 static step plain_step(exchange *x, text *out)
 {
         const fault *f = &x->fault;
-        text_fmt(out, "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n", x->status,
-                 reason_of(x->status), x->reply.len);
-        text_fmt(out, "x-request-id: req_mock_%lu\r\n", x->number);
-        if (x->status >= 400 && f->retry_after != 0)
-                text_fmt(out, "Retry-After: %lu\r\n", f->retry_after);
+        bool endless = x->refused && slice_is(f->body, "endless");
+        if (f->gzip != 0) {
+                text zipped = {};
+                odd_gzip(&zipped, text_all(&x->reply));
+                text_free(&x->reply);
+                x->reply = zipped;
+        }
+        head_write(x, out);
+        text_fmt(out, "Content-Type: %s\r\nContent-Length: %lu\r\n", x->kind_of_body,
+                 endless ? f->bytes : (uint64_t)x->reply.len);
         text_str(out, x->keep_alive ? "\r\n" : "Connection: close\r\n\r\n");
+        if (endless) {
+                x->phase = PHASE_FILL;
+                return STEP_MORE;
+        }
         bool cut = f->cut_after != 0 && f->cut_after < x->reply.len;
         text_add(out, x->reply.bytes, cut ? (size_t)f->cut_after : x->reply.len);
         if (cut)
                 return f->reset != 0 ? STEP_RESET : STEP_CLOSE;
-        x->usage_out = x->status == 200 && x->kind != KIND_OTHER && f->nousage == 0;
+        x->usage_out = x->status == 200 && !x->refused && x->kind != KIND_OTHER && f->nousage == 0;
         x->whole = true;
         return STEP_END;
+}
+
+static void stream_head(exchange *x, text *out)
+{
+        head_write(x, out);
+        text_str(out, "Content-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-cache\r\n"
+                      "Transfer-Encoding: chunked\r\n");
+        text_str(out, x->keep_alive ? "\r\n" : "Connection: close\r\n\r\n");
+}
+
+static uint64_t head_wait(const exchange *x)
+{
+        const fault *f = &x->fault;
+        bool head_too = x->kind != KIND_STREAM || f->head_waits != 0;
+        return x->refused ? f->delay_ms : f->delay_ms + (head_too ? f->first_token_ms : 0);
 }
 
 static step head_step(exchange *x, text *out, uint64_t now_ms)
 {
         const fault *f = &x->fault;
-        if (f->delay_ms != 0 && x->due == 0) {
-                x->due = now_ms + f->delay_ms;
+        uint64_t wait = head_wait(x);
+        if (wait != 0 && x->due == 0) {
+                x->due = now_ms + wait;
                 return STEP_MORE;
         }
         if (f->hang != 0)
@@ -247,9 +306,11 @@ static step head_step(exchange *x, text *out, uint64_t now_ms)
                 x->phase = PHASE_BYTES;
                 return STEP_MORE;
         }
-        if (x->kind != KIND_STREAM)
+        if (x->kind != KIND_STREAM && f->cut_head == 0)
                 return plain_step(x, out);
         stream_head(x, out);
+        if (f->cut_head != 0)
+                return f->reset != 0 ? STEP_RESET : STEP_CLOSE;
         x->phase = f->fixture.len > 0 ? PHASE_BYTES : PHASE_ROLE;
         x->due = f->first_byte_ms != 0 ? now_ms + f->first_byte_ms : 0;
         return STEP_MORE;
@@ -257,15 +318,24 @@ static step head_step(exchange *x, text *out, uint64_t now_ms)
 
 step exchange_step(exchange *x, text *out, uint64_t now_ms)
 {
-        return x->phase == PHASE_HEAD ? head_step(x, out, now_ms) : stream_step(x, out, now_ms);
+        if (x->phase == PHASE_HEAD)
+                return head_step(x, out, now_ms);
+        if (x->phase == PHASE_FILL)
+                return refusal_fill(x, out);
+        if (x->fault.drip != 0 || x->fault.gzip != 0)
+                return odd_pieces(x, out, now_ms);
+        return stream_step(x, out, now_ms);
 }
 
 void exchange_clear(exchange *x)
 {
         exchange old = *x;
-        *x = (exchange){.reply = old.reply, .prefix = old.prefix};
+        odd_free(&old);
+        *x = (exchange){.reply = old.reply, .prefix = old.prefix, .held = old.held, .asked = old.asked};
         text_clear(&x->reply);
         text_clear(&x->prefix);
+        text_clear(&x->held);
+        text_clear(&x->asked);
         for (int i = 0; i < old.call_count; i++) {
                 text_free(&old.calls[i].name);
                 text_free(&old.calls[i].arguments);
@@ -277,4 +347,6 @@ void exchange_free(exchange *x)
         exchange_clear(x);
         text_free(&x->reply);
         text_free(&x->prefix);
+        text_free(&x->held);
+        text_free(&x->asked);
 }

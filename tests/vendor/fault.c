@@ -21,7 +21,19 @@ static const struct {
         {"fixture", offsetof(fault, fixture), "NAME: send NAME.sse of --fixtures as the stream"},
         {"raw", offsetof(fault, raw), "NAME: send the file NAME of --raws instead of a response, then close"},
         {"finish", offsetof(fault, finish), "WORD: the finish_reason"},
-        {"code", offsetof(fault, code), "WORD: with status, the error code"},
+        {"code", offsetof(fault, code), "WORD: with status or an error event, the error code"},
+        {"after", offsetof(fault, after),
+         "FORM: of retry_after: ms azure fraction date rfc850 asctime skewed past garbage negative huge empty zero "
+         "text reset"},
+        {"dialect", offsetof(fault, dialect),
+         "VENDOR: with status, whose error body: glm kimi qwen qianfan siliconflow mistral xai together openrouter "
+         "gemini vllm llamacpp"},
+        {"body", offsetof(fault, body), "KIND: with status, instead of the error body: html empty endless text array"},
+        {"endless", offsetof(fault, endless), "KIND: a stream with too much of: line event comment tiny"},
+        {"usage", offsetof(fault, usage),
+         "KIND: twice cumulative negative huge string fraction wrong null; choice (Kimi) and x_groq (Groq): there too"},
+        {"prefill", offsetof(fault, prefill), "prefix or partial: continue only a message that says so"},
+        {"lognormal", offsetof(fault, lognormal), "MEDIAN_MS:SIGMA: first_token_ms drawn anew for each exchange"},
 };
 
 static bool set_number(fault *out, slice key, slice value)
@@ -44,7 +56,7 @@ static bool word_is_safe(slice s)
         for (size_t i = 0; i < s.len; i++) {
                 char c = s.at[i];
                 if (!((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' || c == '-'
-                      || (c == '.' && i > 0)))
+                      || ((c == '.' || c == ':') && i > 0)))
                         return false;
         }
         return s.len > 0 && s.len < 100;
@@ -69,14 +81,22 @@ static size_t length_before(slice s, const char *stops)
         return len;
 }
 
-bool fault_parse(slice model, fault *out)
+void fault_clear(fault *out)
 {
         *out = (fault){};
         for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
                 memcpy((char *)out + numbers[i].offset, &numbers[i].fallback, sizeof numbers[i].fallback);
+}
+
+slice fault_words(slice model)
+{
         if (model.len < 5 || memcmp(model.at, "mock:", 5) != 0)
-                return true;
-        slice rest = {model.at + 5, model.len - 5};
+                return (slice){};
+        return (slice){model.at + 5, model.len - 5};
+}
+
+bool fault_add(slice rest, fault *out)
+{
         while (rest.len > 0) {
                 slice key = {rest.at, length_before(rest, ",/")}, value = {};
                 size_t used = key.len + (key.len < rest.len), name_len = length_before(key, "=:");

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-enum { MODEL_SLOTS = 4096 };
+enum { MODEL_SLOTS = 4096, KEYS_MAX = 65 };
 
 /* name in the JSON */
 #define SUMS(row)                                                                                                  \
@@ -15,6 +15,7 @@ typedef struct shared {
 #define ROW(name) _Atomic uint64_t name;
         SUMS(ROW)
 #undef ROW
+        _Atomic uint64_t keys[KEYS_MAX]; /* exchanges by key, from 0: none of ours */
         struct {
                 _Atomic uint64_t hash, count;
         } models[MODEL_SLOTS];
@@ -60,6 +61,8 @@ void ledger_write(const ledger_line *line, text *out)
         const exchange *x = line->x;
         const usage *u = &x->usage;
         atomic_fetch_add(&all->exchanges, 1);
+        if (x->key < KEYS_MAX)
+                atomic_fetch_add(&all->keys[x->key], 1);
         if (x->status >= 400)
                 atomic_fetch_add(&all->errors, 1);
         if (line->ending != ENDING_WHOLE)
@@ -76,7 +79,8 @@ void ledger_write(const ledger_line *line, text *out)
                 return;
         text_str(out, "{\"model\":\"");
         text_json(out, (slice){x->model, x->model_len}, false);
-        text_fmt(out, "\",\"kind\":\"%s\",\"status\":%d", kinds[x->kind], x->status);
+        text_fmt(out, "\",\"kind\":\"%s\",\"status\":%d,\"key\":%zu,\"prefilled\":%zu", kinds[x->kind], x->status,
+                 x->key, x->prefilled);
         text_fmt(out, ",\"prompt_tokens\":%lu,\"completion_tokens\":%lu", u->prompt, u->completion);
         text_fmt(out, ",\"reasoning\":%lu,\"cached\":%lu,\"cache_write\":%lu", u->reasoning, u->cached, u->cache_write);
         text_fmt(out, ",\"complete\":%s,\"cut\":%s,\"cut_by\":%s", line->complete ? "true" : "false",
@@ -92,5 +96,11 @@ void ledger_sums(text *out)
         text_fmt(out, "%s\"" #name "\":%lu", out->bytes[out->len - 1] == '{' ? "" : ",", atomic_load(&all->name));
         SUMS(ROW)
 #undef ROW
-        text_str(out, "}");
+        size_t last = KEYS_MAX - 1;
+        while (last > 0 && atomic_load(&all->keys[last]) == 0)
+                last--;
+        text_str(out, ",\"keys\":[");
+        for (size_t i = 0; i <= last; i++)
+                text_fmt(out, "%s%lu", i == 0 ? "" : ",", atomic_load(&all->keys[i]));
+        text_str(out, "]}");
 }

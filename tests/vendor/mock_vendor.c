@@ -4,6 +4,7 @@
  * there is not repeated here, and is never part of the image. */
 #include "ledger.h"
 #include "serve.h"
+#include "table.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -23,9 +24,10 @@
 enum { WORKERS_MAX = 16, BACKLOG = 4096 };
 
 typedef struct options {
-        const char *listen, *cert, *key, *secrets, *ledger, *record, *fixtures, *raws;
+        const char *listen, *cert, *key, *secrets, *ledger, *record, *fixtures, *raws, *faults;
         bool plain, show;
         int workers;
+        uint64_t seed;
 } options;
 
 typedef struct address {
@@ -37,9 +39,10 @@ typedef struct address {
         socklen_t len;
 } address;
 
-static volatile int stopped;
+static volatile int stopped, hung_up;
 
 static void on_stop(int) { stopped = 1; }
+static void on_hang_up(int) { hung_up = 1; }
 
 [[noreturn]] static void die(const char *what, const char *which)
 {
@@ -52,13 +55,16 @@ static void on_stop(int) { stopped = 1; }
         static const char text_of_usage[] =
                 "usage: mock-vendor --listen ADDRESS:PORT (--plain | --tls-cert FILE --tls-key FILE)\n"
                 "                   [--key FILE] [--ledger FILE] [--record FILE] [--fixtures DIR] [--raws DIR]\n"
-                "                   [--workers N] [--show]\n\n"
+                "                   [--faults FILE] [--seed N] [--workers N] [--show]\n\n"
                 "  --key FILE       keys that are accepted, one per line; without it any key is\n"
                 "  --ledger FILE    a JSON line for every exchange, at its end; the sums are at GET /mock/ledger\n"
                 "  --record FILE    a JSON line for every request as it was received\n"
+                "  --faults FILE    a table of faults, read again at SIGHUP; POST /mock/faults replaces it.\n"
+                "                   Rows: key KEY WORDS, model NAME WORDS, all WORDS, and # for remarks\n"
+                "  --seed N         of all that is left to chance\n"
                 "  --show           print the words that were received\n"
                 "  port 0 takes a free port; the first line on standard output names it\n\n"
-                "A model name \"mock:key=value,key,...\" asks for something unusual:\n";
+                "A model name \"mock:key=value,key,...\" asks for something unusual, WORDS for the same:\n";
         text manual = {};
         text_str(&manual, text_of_usage);
         fault_manual(&manual);
@@ -84,6 +90,7 @@ static bool option_value(options *o, const char *name, const char *value)
                 {"--listen", &o->listen},     {"--tls-cert", &o->cert}, {"--tls-key", &o->key},
                 {"--key", &o->secrets},       {"--ledger", &o->ledger}, {"--record", &o->record},
                 {"--fixtures", &o->fixtures}, {"--raws", &o->raws},
+                {"--faults", &o->faults},
         };
         for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
                 if (strcmp(name, rows[i].name) == 0) {
@@ -91,6 +98,8 @@ static bool option_value(options *o, const char *name, const char *value)
                         return true;
                 }
         }
+        if (strcmp(name, "--seed") == 0)
+                return slice_number((slice){value, strlen(value)}, &o->seed);
         if (strcmp(name, "--workers") != 0)
                 return false;
         o->workers = atoi(value);
@@ -99,7 +108,7 @@ static bool option_value(options *o, const char *name, const char *value)
 
 static options options_read(int argc, char **argv)
 {
-        options o = {.workers = 1};
+        options o = {.workers = 1, .seed = 1};
         for (int i = 1; i < argc; i++) {
                 if (strcmp(argv[i], "--help") == 0)
                         usage_exit(0);
@@ -204,6 +213,16 @@ static vendor vendor_open(const options *o)
         return v;
 }
 
+/* A table that is not understood leaves the one before. */
+static void faults_read(const char *path)
+{
+        text rows = {};
+        int line = text_read_file(&rows, path) ? table_set(text_all(&rows)) : -1;
+        text_free(&rows);
+        if (line != 0)
+                fprintf(stderr, "mock-vendor: %s: line %d is not understood\n", path, line);
+}
+
 static void vendor_close(vendor *v, SSL_CTX *tls)
 {
         text_free(&v->keys);
@@ -223,10 +242,15 @@ static void files_raise(void)
 }
 
 /* Ends the workers when told to, or when one of them ends by itself. */
-static int parent_wait(const pid_t *workers, int count)
+static int parent_wait(const pid_t *workers, int count, const char *faults)
 {
         int status = 0, result = 0;
-        if (wait(&status) > 0 && !stopped)
+        while (!stopped && wait(&status) < 0 && errno == EINTR) {
+                if (hung_up)
+                        faults_read(faults);
+                hung_up = 0;
+        }
+        if (!stopped)
                 result = 1;
         for (int i = 0; i < count; i++)
                 kill(workers[i], SIGTERM);
@@ -252,6 +276,12 @@ int main(int argc, char **argv)
         vendor v = vendor_open(&o);
         SSL_CTX *tls = o.plain ? nullptr : tls_open(&o);
         ledger_share();
+        table_share();
+        chance_seed(o.seed);
+        if (o.faults != nullptr) {
+                faults_read(o.faults);
+                sigaction(SIGHUP, &(struct sigaction){.sa_handler = on_hang_up}, nullptr);
+        }
         for (int i = 0; i < o.workers; i++)
                 listeners[i] = listener_open(&at);
         printf("mock-vendor listens on port %u\n",
@@ -265,6 +295,8 @@ int main(int argc, char **argv)
                 if (workers[i] != 0)
                         continue;
                 prctl(PR_SET_PDEATHSIG, SIGTERM);
+                if (o.faults != nullptr)
+                        signal(SIGHUP, SIG_IGN);
                 if (getppid() != parent)
                         return 0;
                 for (int k = 0; k < o.workers; k++) {
@@ -278,5 +310,5 @@ int main(int argc, char **argv)
         for (int i = 0; i < o.workers; i++)
                 close(listeners[i]);
         vendor_close(&v, tls);
-        return parent_wait(workers, o.workers);
+        return parent_wait(workers, o.workers, o.faults);
 }

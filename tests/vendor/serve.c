@@ -97,7 +97,7 @@ static void record(worker *w, const conn *c, const http_request *req)
 {
         if (w->vendor->record_fd < 0)
                 return;
-        text_fmt(&w->record, "{\"connection\":%lu,\"nth\":%lu,\"head\":\"", c->id, c->nth);
+        text_fmt(&w->record, "{\"at_ms\":%lu,\"connection\":%lu,\"nth\":%lu,\"head\":\"", w->now_ms, c->id, c->nth);
         text_json(&w->record, (slice){c->in.bytes, req->head_len}, false);
         text_str(&w->record, "\",\"body\":\"");
         text_json(&w->record, req->body, false);
@@ -136,7 +136,8 @@ static bool conn_begin(worker *w, conn *c)
         c->nth++;
         c->step = STEP_MORE;
         c->usage_mark = c->end_mark = 0;
-        record(w, c, &req);
+        if (!slice_has(req.path, "/mock/"))
+                record(w, c, &req);
         exchange_begin(&c->x, &req, w->vendor);
         text_drop(&c->in, req.used);
         text_clear(&c->chunked);
