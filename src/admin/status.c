@@ -92,6 +92,8 @@ static void write_roles(emit *out, uint32_t up)
 
 static void write_relays(emit *out, const board *b)
 {
+        static const counter_id live[] = {COUNTER_exchanges_now, COUNTER_connections_now, COUNTER_queue_now,
+                                          COUNTER_memory_now,    COUNTER_pressure_now,    COUNTER_lag_us};
         bool first = true;
         emit_text(out, "\"relays\":[");
         for (size_t i = 0; i < LIMIT_COLUMNS; i++) {
@@ -104,10 +106,10 @@ static void write_relays(emit *out, const board *b)
                 number(out, "pid", pid);
                 emit_byte(out, ',');
                 number(out, "generation", atomic_load(&c->generation));
-                emit_byte(out, ',');
-                number(out, "exchanges_now", atomic_load(&c->counters[COUNTER_exchanges_now]));
-                emit_byte(out, ',');
-                number(out, "connections_now", atomic_load(&c->counters[COUNTER_connections_now]));
+                for (size_t k = 0; k < sizeof live / sizeof *live; k++) {
+                        emit_byte(out, ',');
+                        number(out, counter_name(live[k]), atomic_load(&c->counters[live[k]]));
+                }
                 emit_byte(out, '}');
         }
         emit_byte(out, ']');

@@ -47,6 +47,8 @@ static void out_release(net_conn *c)
 
 size_t net_unsent(const net_conn *c) { return c->out_len + c->flying_len; }
 
+size_t net_held(const net_conn *c) { return c->out_room + c->flying_room; }
+
 /* One write may be megabytes: what the kernel has taken of it counts at once, or a slow peer looks like a stuck one. */
 uint64_t net_taken(const net_conn *c)
 {
@@ -74,7 +76,7 @@ static void on_written(uv_write_t *req, int status)
         c->taken += c->flying_len;
         free(c->flying);
         c->flying = nullptr;
-        c->flying_len = 0;
+        c->flying_len = c->flying_room = 0;
         if (status != 0 || c->state == CONN_CLOSING)
                 return;
         if (c->out_len > 0)
@@ -102,6 +104,7 @@ void conn_flush(net_conn *c)
         }
         c->flying = c->out;
         c->flying_len = c->out_len - sent;
+        c->flying_room = c->out_room;
         buf = uv_buf_init((char *)c->out + sent, (unsigned)c->flying_len);
         c->out = nullptr;
         c->out_len = c->out_room = 0;
@@ -109,7 +112,7 @@ void conn_flush(net_conn *c)
         if (uv_write(&c->write, (uv_stream_t *)&c->tcp, &buf, 1, on_written) != 0) {
                 free(c->flying);
                 c->flying = nullptr;
-                c->flying_len = 0;
+                c->flying_len = c->flying_room = 0;
         }
         note_queue(c);
 }

@@ -36,6 +36,8 @@ void net_own(net_conn *c, const net_user *user, void *ctx);
 void net_write(net_conn *c, view plain);
 /* Bytes queued that the kernel has not taken yet (as they are on the wire). */
 size_t net_unsent(const net_conn *c);
+/* Memory that they take. */
+size_t net_held(const net_conn *c);
 /* Bytes the kernel has taken since the connection began: progress, for stall timers. */
 uint64_t net_taken(const net_conn *c);
 

@@ -33,7 +33,7 @@ struct net_conn {
         tls_client   *client; /* dialled: what to speak once connected */
 
         uint8_t *out, *flying; /* being filled; being written by libuv */
-        size_t   out_len, out_room, flying_len;
+        size_t   out_len, out_room, flying_len, flying_room;
         uint64_t taken;
         view     in; /* cipher bytes of this read, in the loop's buffer */
         uint8_t *early; /* bytes that came before somebody could take them */

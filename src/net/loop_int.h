@@ -18,6 +18,7 @@ struct net_loop {
         uv_check_t   after;
         net_timer  **heap;      /* binary heap by armed_ms; slot 1 is heap[0] */
         size_t       heap_len, heap_room;
+        bool         heard;     /* after standing still, what peers have said meanwhile */
         net_task    *tasks, **tasks_end; /* for the next turn */
         net_task    *running;            /* what is left of this turn's */
         struct net_conn *dirty; /* connections with bytes to flush */

@@ -62,7 +62,7 @@ static tokens estimate(const run *r)
         t.count[TOKENS_INPUT] = (edits_length(&x->edits, x->body.len) + BYTES_PER_TOKEN - 1) / BYTES_PER_TOKEN;
         if (x->streaming)
                 t.count[TOKENS_OUTPUT] = r->stream.content_events;
-        else if (x->route == ROUTE_CHAT)
+        else if (x->route == ROUTE_CHAT && r->head.status == 200 && !r->whole.error)
                 t.count[TOKENS_OUTPUT] = (r->answer.len + BYTES_PER_TOKEN - 1) / BYTES_PER_TOKEN;
         return t;
 }

@@ -249,7 +249,7 @@ static uint64_t held_by(const exchange *x)
                 answers += x->runs[i].answer.len;
         }
         if (x->client != nullptr && x->client->conn != nullptr)
-                own += x->client->held.len + net_unsent(x->client->conn);
+                own += x->client->held.len + net_held(x->client->conn);
         return x->body.len + answers + (own > share ? own - share : 0);
 }
 

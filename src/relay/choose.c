@@ -118,8 +118,9 @@ static bool pass_all(relay *r, choice *c, bool last)
         return true;
 }
 
-/* A first attempt pays into its upstream's budget, every other takes from it. */
-static bool budget_pass(exchange *x, int cell)
+/* An upstream's first attempt of an exchange pays into its budget, a second one at the same upstream takes from it:
+ * what fails there must not be asked for twice as often. Going elsewhere is bounded by the attempts alone. */
+static bool budget_pass(exchange *x, uint16_t upstream, int cell)
 {
         relay   *r = x->relay;
         uint64_t now = net_now_ms(r->setup.loop);
@@ -127,7 +128,7 @@ static bool budget_pass(exchange *x, int cell)
         if (h == nullptr)
                 return true;
         bool good = true;
-        if (x->tries.attempts == 0)
+        if (x->tries.upstreams[upstream] == 0)
                 budget_first(&h->budget, (uint32_t)r->setup.catalog->settings.retry_percent, now);
         else
                 good = budget_retry(&h->budget, now);
@@ -221,7 +222,7 @@ static bool take(exchange *x, const pick_way *w, bool last, choice *out)
         cells_find(x->relay, t, w->credential, out->cells);
         if (!pass_all(x->relay, out, last))
                 return false;
-        if (!budget_pass(x, out->cells[HEALTH_UPSTREAM])) {
+        if (!budget_pass(x, t->upstream, out->cells[HEALTH_UPSTREAM])) {
                 pass_back(x->relay, out, BREAKERS);
                 return false;
         }
@@ -229,6 +230,21 @@ static bool take(exchange *x, const pick_way *w, bool last, choice *out)
         out->taken = true;
         tries_add(x, out);
         return true;
+}
+
+static fault_class fault_of_disabled(const exchange *x, const pick_way *ways, size_t n)
+{
+        const relay_setup *s = &x->relay->setup;
+        for (size_t i = 0; i < n; i++) {
+                if (ways[i].why != PICK_DISABLED)
+                        continue;
+                const catalog_target *t = &model_of(x)->targets[ways[i].target];
+                uint64_t              id = health_key_id(&s->catalog->upstreams[t->upstream], ways[i].credential);
+                health                h;
+                health_read(s->board, board_cell_find(s->board, id), &h);
+                return h.disabled_for == FAULT_BILLING ? FAULT_BILLING : FAULT_AUTH;
+        }
+        return FAULT_AUTH;
 }
 
 choose_result choose_way(exchange *x, const choose_ask *ask, choice *out)
@@ -259,7 +275,7 @@ choose_result choose_way(exchange *x, const choose_ask *ask, choice *out)
                 found = (pick_result){.way = -1, .wait_ms = UINT64_MAX, .why = PICK_OPEN};
         if (found.why == PICK_BUSY && found.wait_ms > BUSY_MS)
                 found.wait_ms = BUSY_MS;
-        return (choose_result){.wait_ms = found.wait_ms, .why = found.why};
+        return (choose_result){.wait_ms = found.wait_ms, .why = found.why, .fault = fault_of_disabled(x, ways, n)};
 }
 
 /* ---- what became of it ---- */
@@ -338,6 +354,7 @@ static void refusal_note(relay *r, const choice *c, health *h, const choose_end 
                 event(EVENT_KEY_DISABLED, c->upstream, c->credential);
         }
         h->disabled_until_ms = now + DISABLE_MS;
+        h->disabled_for = e->fault;
 }
 
 static void limits_note(health *h, const vendor_limits *l, uint64_t now)

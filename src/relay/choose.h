@@ -32,6 +32,7 @@ typedef struct choose_result {
         uint64_t wait_ms; /* not found: worth waiting so long; UINT64_MAX: not */
         pick_why why;
         bool     again;   /* found: this way was tried before in this exchange */
+        fault_class fault; /* not found, PICK_DISABLED: what a key was set aside for */
 } choose_result;
 
 choose_result choose_way(exchange *x, const choose_ask *ask, choice *out);

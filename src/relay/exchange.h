@@ -107,6 +107,7 @@ typedef struct run {
         bool          sent;    /* the whole request is on its way */
         bool          second;  /* a copy */
         bool          skipped; /* an event that was none has been left out */
+        net_timer     quiet;   /* comments_ms without an event */
         bool          have_head;
         attempt_head  head;
         region        answer;  /* the vendor's, when it is not a stream */

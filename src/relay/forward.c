@@ -30,6 +30,8 @@ void run_end(run *r)
         if (r->x == nullptr)
                 return;
         assert(r->attempt == nullptr && !r->choice.taken);
+        if (r->quiet.fire != nullptr)
+                net_timer_clear(r->x->relay->setup.loop, &r->quiet);
         sse_end(&r->sse);
         region_end(&r->answer);
         region_end(&r->out);
@@ -151,7 +153,7 @@ static void tell_none(exchange *x, const choose_result *none)
         if (none->why == PICK_PARKED)
                 code = ERR_UPSTREAM_RATE;
         else if (none->why == PICK_DISABLED)
-                code = ERR_UPSTREAM_AUTH;
+                code = fault_describe(none->fault)->answer;
         else if (none->why == PICK_OPEN || none->why == PICK_BUSY || none->why == PICK_CONSENT)
                 code = ERR_UPSTREAM_BUSY;
         x->ending = ENDING_UPSTREAM_ERROR;

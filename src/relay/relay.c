@@ -112,6 +112,7 @@ relay *relay_new(const relay_setup *s)
                 return nullptr;
         r->setup = *s;
         graveyard_begin(&r->graves, s->loop);
+        r->lease_version = atomic_load_explicit(&s->lease->version, memory_order_relaxed);
         r->housekeeping = (net_timer){.fire = on_housekeeping, .ctx = r};
         r->wake = (net_timer){.fire = account_wake, .ctx = r};
         queue_begin(r);

@@ -132,9 +132,32 @@ static void on_hold(void *ctx)
 
 /* ---- in ---- */
 
+static void run_drop(run *r, fault_class fault)
+{
+        forward_drop(r, fault);
+        if (r->x->committed && r == r->x->run)
+                chunk_send(r);
+        forward_failed(r, fault, (view){});
+}
+
+static void on_quiet(void *ctx)
+{
+        run *r = ctx;
+        /* A caller that does not read has stopped its vendor: that is not the vendor's silence. */
+        if (r->attempt != nullptr && net_unsent(r->x->client->conn) == 0)
+                run_drop(r, FAULT_TIMEOUT);
+}
+
+static void quiet_set(run *r)
+{
+        net_timer_set(r->x->relay->setup.loop, &r->quiet, r->x->relay->setup.catalog->settings.comments_ms);
+}
+
 void stream_begin(run *r)
 {
         exchange *x = r->x;
+        r->quiet = (net_timer){.fire = on_quiet, .ctx = r};
+        quiet_set(r);
         sse_begin(&r->sse, LIMIT_SSE_EVENT_BYTES);
         /* One allocation that stays keeps the arena's first mapping from event to event. */
         (void)arena_alloc(&r->turn, 1);
@@ -184,6 +207,7 @@ static err event_take(run *r, view data, bool *error)
         edits_init(&e, &r->turn);
         TRY(openai_stream_event(&r->stream, data, &r->turn, &e, &ev));
         count(x->relay, COUNTER_stream_events, 1);
+        quiet_set(r);
         *error = ev.error;
         if (ev.error || ev.drop)
                 return OK;
@@ -203,14 +227,6 @@ static err event_take(run *r, view data, bool *error)
         if (failed(written))
                 r->stream.odd = true;
         return written;
-}
-
-static void run_drop(run *r, fault_class fault)
-{
-        forward_drop(r, fault);
-        if (r->x->committed && r == r->x->run)
-                chunk_send(r);
-        forward_failed(r, fault, (view){});
 }
 
 static void overloaded(exchange *x)
@@ -338,7 +354,7 @@ void stream_done(run *r, bool whole, fault_class fault, const attempt_facts *f)
         fault_class other;
         if (whole && !failed(sse_eof(&r->sse, &event)) && event && !r->stream.done)
                 event_pass(r, &other);
-        if (r->stream.finished && (r->stream.done || whole)) {
+        if (r->stream.finished && (r->stream.done || whole || fault == FAULT_TIMEOUT)) {
                 end_whole(r, f);
                 return;
         }

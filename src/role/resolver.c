@@ -184,10 +184,29 @@ static bool ask(resolver *r, resolver_name *name)
         if (q == nullptr)
                 return false;
         *q = (asked){r, name};
-        name->asking = true;
+        resolver_cache_asked(name, clock_ms());
         r->outstanding++;
         dns_ask(r->dns, name->text, question_ended, q);
         return true;
+}
+
+/* While servers are silent, who waits hears the last good addresses while a connection to them can still be made in
+ * time; the question goes on. Returns after how long there is somebody to answer again. */
+static int answer_impatient(resolver *r)
+{
+        uint64_t       now = clock_ms();
+        uint32_t       next = IDLE_MS;
+        resolve_answer a;
+        for (size_t i = 0; r->outstanding > 0 && i < WAITERS; i++) {
+                const resolver_name *name = r->waiters[i].name;
+                uint32_t             left = name == nullptr ? RESOLVER_TO_ITS_END : resolver_cache_wait_ms(name, now);
+                if (left == 0) {
+                        resolver_cache_outcome(name, now, &a);
+                        answer_waiters(r, name, &a);
+                } else if (left < next)
+                        next = left;
+        }
+        return (int)next;
 }
 
 static bool wait_for(resolver *r, resolver_name *name, size_t pair, uint64_t id)
@@ -327,7 +346,8 @@ int resolver_serve(resolver *r)
                 for (size_t i = 0; i < PAIRS; i++)
                         fds[1 + i] = (struct pollfd){.fd = r->pairs[i], .events = POLLIN};
                 size_t sockets = dns_poll(r->dns, fds + 1 + PAIRS);
-                if (poll(fds, 1 + PAIRS + sockets, dns_wait_ms(r->dns, IDLE_MS)) < 0 && errno != EINTR)
+                int    wait_ms = dns_wait_ms(r->dns, answer_impatient(r));
+                if (poll(fds, 1 + PAIRS + sockets, wait_ms) < 0 && errno != EINTR)
                         return 1;
                 if (fds[0].revents != 0 && !control_turn(r))
                         return 1;

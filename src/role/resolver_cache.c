@@ -47,9 +47,15 @@ static void answer_good(const resolver_name *n, uint64_t now_ms, resolve_answer 
                 age_s + RESOLVER_TTL_MIN_S < n->good.ttl_s ? n->good.ttl_s - (uint32_t)age_s : RESOLVER_TTL_MIN_S;
 }
 
+/* Good once, and not too long ago to be better than nothing. */
+static bool usable(const resolver_name *n, uint64_t now_ms)
+{
+        return has_good(n) && within(n->good_ms, now_ms, n->good.ttl_s + RESOLVER_STALE_S);
+}
+
 void resolver_cache_outcome(const resolver_name *n, uint64_t now_ms, resolve_answer *answer)
 {
-        if (has_good(n) && within(n->good_ms, now_ms, n->good.ttl_s + RESOLVER_STALE_S))
+        if (usable(n, now_ms))
                 answer_good(n, now_ms, answer);
         else
                 *answer = (resolve_answer){.failed = 1, .ttl_s = RESOLVER_FAILED_S};
@@ -66,7 +72,23 @@ resolver_verdict resolver_cache_look(const resolver_name *n, uint64_t now_ms, re
         if (fresh)
                 return within(n->good_ms, now_ms, (uint64_t)n->good.ttl_s * 4 / 5) ? RESOLVER_ANSWER : RESOLVER_REFRESH;
         /* While DNS fails nobody waits for it who could go on with what was good. */
-        return failing && answer->failed == 0 ? RESOLVER_REFRESH : RESOLVER_ASK;
+        if (failing && answer->failed == 0)
+                return RESOLVER_REFRESH;
+        return n->asking && resolver_cache_wait_ms(n, now_ms) == 0 ? RESOLVER_ANSWER : RESOLVER_ASK;
+}
+
+void resolver_cache_asked(resolver_name *n, uint64_t now_ms)
+{
+        n->asking = true;
+        n->asked_ms = now_ms;
+}
+
+uint32_t resolver_cache_wait_ms(const resolver_name *n, uint64_t now_ms)
+{
+        uint64_t waited = now_ms - n->asked_ms;
+        if (!usable(n, now_ms))
+                return RESOLVER_TO_ITS_END;
+        return waited < RESOLVER_PATIENCE_MS ? RESOLVER_PATIENCE_MS - (uint32_t)waited : 0;
 }
 
 void resolver_cache_good(resolver_name *n, const resolve_answer *found, uint64_t now_ms)

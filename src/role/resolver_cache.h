@@ -11,7 +11,10 @@ enum : uint32_t {
         RESOLVER_TTL_MAX_S = 300,
         RESOLVER_FAILED_S = 5,   /* a failure is believed so long */
         RESOLVER_STALE_S = 3600, /* the last good addresses are kept so long when DNS fails */
+        RESOLVER_PATIENCE_MS = 1800, /* so long somebody waits for news who could go on with those (RFC 8767, 5) */
 };
+
+constexpr uint32_t RESOLVER_TO_ITS_END = UINT32_MAX;
 
 typedef struct resolver_name {
         char           text[LIMIT_HOST_BYTES]; /* empty: the place is free */
@@ -19,7 +22,8 @@ typedef struct resolver_name {
         uint64_t       good_ms;                /* when it came */
         uint64_t       failed_ms;              /* when the newest failure came; 0: the newest answer was good */
         uint64_t       used_ms;
-        bool           asking; /* a question is under way */
+        uint64_t       asked_ms; /* when the question under way began */
+        bool           asking;   /* a question is under way */
 } resolver_name;
 
 typedef struct resolver_cache {
@@ -42,6 +46,13 @@ resolver_name *resolver_cache_find(resolver_cache *c, const char *name, uint64_t
 /* The verdict for one question. A question under way is asked no second time: then RESOLVER_ANSWER or RESOLVER_ASK
  * come as well, and `asking` says it. */
 resolver_verdict resolver_cache_look(const resolver_name *n, uint64_t now_ms, resolve_answer *answer);
+
+/* A question begins. */
+void resolver_cache_asked(resolver_name *n, uint64_t now_ms);
+
+/* How long those who wait for the question under way go on waiting before they are told the outcome as it is now;
+ * RESOLVER_TO_ITS_END when there is nothing to tell them yet. */
+uint32_t resolver_cache_wait_ms(const resolver_name *n, uint64_t now_ms);
 
 /* The question's outcome: addresses with their smallest TTL, or none. */
 void resolver_cache_good(resolver_name *n, const resolve_answer *found, uint64_t now_ms);

@@ -176,9 +176,10 @@ static bool holds(view text, view lower, bool at_start)
         return false;
 }
 
-static fault_class by_text(view family, view message, fault_class so_far)
+/* What callers wrote may stand in it: beside a code, only a vendor's own sentence may speak against a key. */
+static fault_class by_text(view family, const fault_said *s, fault_class so_far)
 {
-        view text = view_slice(message, 0, TEXT_BYTES), own = view_slice(text, 0, before_quotes(text));
+        view text = view_slice(s->message, 0, TEXT_BYTES), own = view_slice(text, 0, before_quotes(text));
         for (size_t i = 0; i < SAID_ROWS; i++) {
                 const said_row *r = &said_rows[i];
                 if (r->kind < TEXT || (r->kind == TEXT && so_far == FAULT_RATE))
@@ -186,6 +187,8 @@ static fault_class by_text(view family, view message, fault_class so_far)
                 if (r->family[0] != '*' && !view_equal(family, view_of_text(r->family)))
                         continue;
                 bool harmless = rows[r->class].blame == BLAME_NOBODY;
+                if (!harmless && s->code.len > 0 && r->family[0] == '*')
+                        continue;
                 if (holds(harmless ? text : own, view_of_text(r->words), r->kind == START))
                         return r->class;
         }
@@ -208,5 +211,5 @@ fault_class fault_of(const fault_said *s)
                 c = by_status(family, status);
         if (!coded && hinted && (status < 400 || c == FAULT_BAD_REQUEST))
                 c = hint;
-        return asks_text(c, !coded && !hinted && status < 400) ? by_text(family, s->message, c) : c;
+        return asks_text(c, !coded && !hinted && status < 400) ? by_text(family, s, c) : c;
 }

@@ -31,6 +31,7 @@ typedef struct health {
         uint64_t attempts, failed, parked;   /* since the cell is there */
         uint64_t probed_ms;                  /* upstreams: last health probe */
         uint32_t refused_run;                /* keys: 401 and 403 in a row */
+        uint8_t disabled_for; /* keys: fault_class, AUTH or BILLING */
         uint8_t last_fault; /* fault_class; FAULT_CLASSES when none yet is 0-initialised: look at `failed` */
 } health;
 static_assert(sizeof(health) <= BOARD_CELL_BYTES);

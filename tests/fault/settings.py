@@ -93,6 +93,7 @@ COVERED = {
     "settings.drain_ms": ("fault/settings.py", "a retired generation is cut after drain_ms"),
     "settings.queue_ms": ("fault/tuning.py", "queue_ms: a vendor key that comes back in time is waited for"),
     "settings.prefer_ms": ("fault/tuning.py", "prefer_ms: so soon the preferred model is waited for"),
+    "settings.comments_ms": ("fault/vendor_streams.py", "only_comments"),
     "settings.attempts": ("fault/tuning.py", "attempts: with one there is no second"),
     "settings.retry_percent": ("fault/tuning.py", "retry_percent: with none only ten a second"),
     "settings.breaker_calls": ("fault/tuning.py", "breaker_calls: so many are made"),

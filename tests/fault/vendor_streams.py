@@ -13,7 +13,7 @@ from wire import CHAT, Wire, said
 import harness
 from tap import Tap, equal, eventually, holds
 
-WAITS = {"first_byte_ms": 1200, "gap_ms": 700, "ping_ms": 200, "stream_ms": 6000, "attempts": 1, "breaker_calls": 1000}
+WAITS = {"first_byte_ms": 1200, "gap_ms": 700, "comments_ms": 700, "ping_ms": 200, "stream_ms": 6000, "attempts": 1, "breaker_calls": 1000}
 # alias: what the vendor does; None: the answer is whole; a code: it ends in that error.
 SLOW = {
     "soon": ("delay_ms=900", None),
