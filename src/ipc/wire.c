@@ -63,9 +63,11 @@ err wire_receive(int channel, wire_message *m, int *fd)
         struct msghdr   msg = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = room.bytes,
                                .msg_controllen = sizeof room.bytes};
         ssize_t n;
+        int     resets = 0;
+        /* Who leaves without having read all we sent is reported once as a reset, before what it said last. */
         do
                 n = recvmsg(channel, &msg, MSG_CMSG_CLOEXEC);
-        while (n < 0 && errno == EINTR);
+        while (n < 0 && (errno == EINTR || (errno == ECONNRESET && resets++ == 0)));
         if (n < 0)
                 return errno == EAGAIN ? FAIL(AGAIN) : FAIL(GONE);
         int given = descriptor_of(&msg);

@@ -298,7 +298,7 @@ void stream_fail(exchange *x, err_code code, view detail);
 /* An event's text has reached the caller: kept for another vendor, while it can be. */
 void resume_note(run *r, view text);
 /* The stream was cut after the commit point. May it go on elsewhere? */
-bool resume_prepare(run *r, fault_class fault);
+bool resume_prepare(run *r);
 /* What may heal this fault. */
 fault_where resume_where(const exchange *x, fault_class fault);
 /* Puts the text so far into the request, as this target wants it. False: no memory. */

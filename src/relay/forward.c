@@ -295,7 +295,7 @@ void forward_failed(run *r, fault_class fault, view vendor_body)
         }
         x->run = nullptr;
         uint16_t status = r->head.status;
-        if (!may_try(x, fault) || (x->committed && !resume_prepare(r, fault))) {
+        if (!may_try(x, fault) || (x->committed && !resume_prepare(r))) {
                 tell(x, fault, status, vendor_body);
                 return;
         }

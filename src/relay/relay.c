@@ -161,7 +161,6 @@ void relay_drain(relay *r, uint64_t drain_ms)
         net_listener_stop(r->listener);
         if (r->probes != nullptr)
                 probes_stop(r->probes);
-        r->probes = nullptr;
         upstreams_close_idle(r->upstreams);
         r->drain_until_ms = net_now_ms(r->setup.loop)
                           + (drain_ms != 0 ? drain_ms : r->setup.catalog->settings.drain_ms);

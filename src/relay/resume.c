@@ -62,12 +62,11 @@ static uint64_t tokens_of(const exchange *x)
         return x->said_tokens > bytes ? x->said_tokens : bytes;
 }
 
-bool resume_prepare(run *r, fault_class fault)
+bool resume_prepare(run *r)
 {
         exchange            *x = r->x;
         const openai_stream *s = &r->stream;
-        /* Its own refusals are the caller's to hear; those of a request that we made up are not. */
-        if (x->said.len == 0 || (!x->resumed && fault_describe(fault)->callers))
+        if (x->said.len == 0)
                 return false;
         if (s->keep) {
                 if (s->odd || s->finished)

@@ -89,11 +89,11 @@ static void broken(void)
         tap_ok(good && answer_has(500, "internal_error"), "export", "a part of another export is refused");
         handle_export_get(harness_exchange("7", ""));
         good = asked(7, 0, 0);
-        give(7, 2 * 1024 * 1024, sizeof part.bytes);
-        for (unsigned i = 1; i < 40 && h.answers == 0; i++) {
+        give(7, 64 * 1024 * 1024, sizeof part.bytes);
+        for (unsigned i = 1; i < 400 && h.answers == 0; i++) {
                 turn();
                 if (h.answers == 0 && asked(7, 0, (uint32_t)(i * sizeof part.bytes)))
-                        give(7, 2 * 1024 * 1024, sizeof part.bytes);
+                        give(7, 64 * 1024 * 1024, sizeof part.bytes);
         }
         tap_ok(good && answer_has(507, "no_room"), "export", "a file without end is refused");
         static const char *const names[] = {"0", "-1", "x", "latest/", "/signature", "07", "99999999999999999999"};

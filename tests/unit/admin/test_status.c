@@ -56,7 +56,8 @@ static void whole(board *b)
         status_write(&(status_facts){"1.0", "abc", b, &vault}, &out);
         tap_ok(is(&out, "{\"version\":\"1.0\",\"commit\":\"abc\",\"generation\":3,\"keeper\":\"open\","
                         "\"roles_up\":[\"keeper\",\"relay\"],\"restarts\":2,\"draining\":false,\"relays\":[{\"pid\":77,"
-                        "\"generation\":3,\"exchanges_now\":4,\"connections_now\":0}],\"vault\":{\"state\":\"open\","
+                        "\"generation\":3,\"exchanges_now\":4,\"connections_now\":0,\"queue_now\":0,"
+                        "\"memory_now\":0,\"pressure_now\":0,\"lag_us\":0}],\"vault\":{\"state\":\"open\","
                         "\"credentials\":2,\"state_generation\":9,\"next_export\":5}}\n"),
                "status", "the whole box is told");
         out.len = 0;

@@ -285,6 +285,9 @@ static const struct {
         {"so does a tool call",
          "{\"choices\":[{\"delta\":{\"role\":\"assistant\",\"tool_calls\":[{\"index\":0,\"id\":\"x\"}]}}]}",
          ONE "\"choices\":[{\"delta\":{\"role\":\"assistant\",\"tool_calls\":[{\"index\":0,\"id\":\"x\"}]}}]}"},
+        {"text that came before goes from an event that holds more",
+         "{\"choices\":[{\"delta\":{\"content\":\"Once\",\"reasoning\":\"x\"}}]}",
+         ONE "\"choices\":[{\"delta\":{\"content\":\"\",\"reasoning\":\"x\"}}]}"},
         {"usage that was not asked for goes, and nothing is left",
          "{\"id\":\"two\",\"choices\":[],\"usage\":{\"prompt_tokens\":1}}", nullptr},
         {"usage alone", "{\"usage\":null}", "{}"},
@@ -362,6 +365,33 @@ static void test_taken_back(void)
         }
 }
 
+/* All of the rest is how the text before began: it looks like the text said again until the finish has come. */
+static void test_short_rest(void)
+{
+        for (int restore = 0; restore < 2; restore++) {
+                static script s;
+                const restoring *r = restore ? &fake : nullptr;
+                begin(r);
+                fill(&s, "one", "TOKEN, and", 4);
+                feed_script(&s, s.count - 1);
+                cut(r);
+                fill(&s, "two", "TOKEN, TO", 2);
+                bool good = feed_script(&s, s.count) && me.said_len == 19;
+                good = reads(restore ? FAKE_VALUE ", and" FAKE_VALUE ", TO" : "TOKEN, andTOKEN, TO") && good;
+                tap_ok(good, restore ? "short rest, restoring" : "short rest",
+                       "what looked like the text said again was all of it");
+                begin(r);
+                fill(&s, "one", "TOKEN, and", 4);
+                feed_script(&s, s.count - 1);
+                cut(r);
+                fill(&s, "two", "TOKEN", 2);
+                good = feed_script(&s, s.count) && me.said_len == 15;
+                good = reads(restore ? FAKE_VALUE ", and" FAKE_VALUE : "TOKEN, andTOKEN") && good;
+                tap_ok(good, restore ? "short rest, restoring" : "short rest",
+                       "also where its last piece was held back");
+        }
+}
+
 static void test_doubt(void)
 {
         static script s;
@@ -406,6 +436,7 @@ int main(void)
         test_second();
         test_usage();
         test_taken_back();
+        test_short_rest();
         test_doubt();
         test_memory();
         return tap_done();

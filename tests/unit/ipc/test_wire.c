@@ -118,6 +118,15 @@ static void test_closed(void)
         tap_ok(wire_receive(here, &m, &fd).code == ERR_GONE && fd == -1, SUBJECT, "so does listening to nobody");
         tap_ok(wire_send(-1, &m, -1).code == ERR_SYSTEM, SUBJECT, "without a channel it is the system's fault");
         pair_end();
+        pair_make(0);
+        wire_message last = {.type = WIRE_REFUSED, .number = 7};
+        bool         good = !failed(wire_send(here, &m, -1)) && !failed(wire_send(there, &last, -1));
+        close(there);
+        there = -1;
+        good = good && !failed(wire_receive(here, &m, &fd)) && m.type == WIRE_REFUSED && m.number == 7;
+        tap_ok(good && wire_receive(here, &m, &fd).code == ERR_GONE, SUBJECT,
+               "what somebody said who left without listening is heard");
+        pair_end();
 }
 
 static void test_open(void)

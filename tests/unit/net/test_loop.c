@@ -1,6 +1,8 @@
 #include "net/loop.h"
 
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "support/tap.h"
@@ -286,6 +288,69 @@ static void test_watch(void)
         tap_ok(true, SUBJECT, "and ends by itself when nothing is left");
 }
 
+/* ---- standing still ---- */
+
+static uint64_t heard_ms;
+static int pipes[2];
+
+static void on_heard(void *ctx)
+{
+        char byte;
+        (void)ctx;
+        if (read(pipes[0], &byte, 1) == 1)
+                heard_ms = net_now_ms(loop);
+        net_timer_clear(loop, &marks[0].timer);
+}
+
+static void on_over(mark *m)
+{
+        (void)m;
+        net_loop_stop(loop);
+}
+
+/* Another process stops this one for so long, and lets a peer speak `speaks_ms` after the beginning. */
+static void stand_still(unsigned stop_ms, unsigned speaks_ms)
+{
+        pid_t me = getpid(), child = fork();
+        if (child == 0) {
+                usleep(20'000);
+                kill(me, SIGSTOP);
+                usleep((speaks_ms < stop_ms ? speaks_ms : stop_ms) * 1000);
+                bool spoken = speaks_ms < stop_ms && write(pipes[1], "x", 1) == 1;
+                usleep((stop_ms - (spoken ? speaks_ms : stop_ms)) * 1000);
+                kill(me, SIGCONT);
+                usleep(spoken ? 0 : (speaks_ms - stop_ms) * 1000);
+                _exit(spoken || write(pipes[1], "x", 1) == 1 ? 0 : 1);
+        }
+        reset();
+        heard_ms = 0;
+        set(&marks[0], 100);
+        set(&marks[1], stop_ms + 600);
+        marks[1].then = on_over;
+        net_loop_run(loop);
+        waitpid(child, nullptr, 0);
+}
+
+static void test_stood(void)
+{
+        tap_ok(pipe(pipes) == 0, SUBJECT, "a pipe");
+        net_watch *w = net_watch_start(loop, pipes[0], on_heard, nullptr);
+        bool all = true;
+        for (int i = 0; i < 5; i++) {
+                stand_still(400, 50);
+                all = all && heard_ms > 0 && marks[0].times == 0;
+        }
+        tap_ok(all, SUBJECT, "after standing still, what peers have said is heard before deadlines end them");
+        stand_still(1200, 1300);
+        tap_ok(heard_ms > 0 && marks[0].times == 0, SUBJECT, "after a long while, what is on its way too");
+        stand_still(400, 900);
+        tap_ok(marks[0].times == 1 && marks[0].fired_ms - marks[0].want_ms < 450, SUBJECT,
+               "but who says nothing has had his time");
+        net_watch_stop(w);
+        close(pipes[0]);
+        close(pipes[1]);
+}
+
 int main(void)
 {
         loop = net_loop_new();
@@ -295,5 +360,6 @@ int main(void)
         test_changes();
         test_tasks();
         test_watch();
+        test_stood();
         return tap_done();
 }
