@@ -9,12 +9,21 @@
 #include "base/arena.h"
 #include "net/conn_int.h"
 
-enum : size_t { OUT_FIRST_BYTES = 18 * 1024, LINGER_BYTES = 64 * 1024 };
+enum : size_t { OUT_FIRST_BYTES = 4 * 1024, LINGER_BYTES = 64 * 1024 };
 enum : uint64_t { LINGER_MS = 1000, GOODBYE_MS = 30000 };
 /* Unsent bytes in the kernel: few, so that it asks for more often, and a slow peer is seen to take some. */
 enum : int { KEEPALIVE_S = 60, USER_TIMEOUT_MS = 30000, KERNEL_UNSENT_BYTES = 128 * 1024 };
 
 /* ---- the way out ---- */
+
+static void dirty_add(net_conn *c)
+{
+        if (c->dirty)
+                return;
+        c->dirty = true;
+        c->next_dirty = c->loop->dirty;
+        c->loop->dirty = c;
+}
 
 static void out_append(net_conn *c, view cipher)
 {
@@ -31,11 +40,7 @@ static void out_append(net_conn *c, view cipher)
         }
         memcpy(c->out + c->out_len, cipher.data, cipher.len);
         c->out_len += cipher.len;
-        if (!c->dirty) {
-                c->dirty = true;
-                c->next_dirty = c->loop->dirty;
-                c->loop->dirty = c;
-        }
+        dirty_add(c);
 }
 
 static void out_release(net_conn *c)
@@ -45,7 +50,45 @@ static void out_release(net_conn *c)
         c->out_len = c->out_room = 0;
 }
 
-size_t net_unsent(const net_conn *c) { return c->out_len + c->flying_len; }
+/* ---- what one connection writes in one turn becomes one record, and not one for every line and piece ---- */
+
+static size_t gathered(const net_conn *c) { return c->loop->gathers == c ? c->loop->gathered : 0; }
+
+static void gather_drop(net_conn *c)
+{
+        wipe(c->loop->gather, gathered(c));
+        if (c->loop->gathers == c)
+                c->loop->gathers = nullptr;
+}
+
+static void gather_over(net_conn *c)
+{
+        if (c->loop->gathers != c)
+                return;
+        if (tls_write(c->tls, (view){c->loop->gather, c->loop->gathered}) != TLS_OK)
+                c->broken = true;
+        gather_drop(c);
+}
+
+static void gather(net_conn *c, view plain)
+{
+        net_loop *l = c->loop;
+        if (l->gathers != nullptr && (l->gathers != c || plain.len > sizeof l->gather - l->gathered))
+                gather_over(l->gathers);
+        if (plain.len > sizeof l->gather) {
+                if (tls_write(c->tls, plain) != TLS_OK)
+                        c->broken = true;
+                return;
+        }
+        if (l->gathers == nullptr)
+                l->gathered = 0;
+        l->gathers = c;
+        memcpy(l->gather + l->gathered, plain.data, plain.len);
+        l->gathered += plain.len;
+        dirty_add(c);
+}
+
+size_t net_unsent(const net_conn *c) { return gathered(c) + c->out_len + c->flying_len; }
 
 size_t net_held(const net_conn *c) { return c->out_room + c->flying_room; }
 
@@ -61,7 +104,7 @@ static void goodbye_progress(net_conn *c);
 static void note_queue(net_conn *c)
 {
         size_t unsent = net_unsent(c);
-        if (unsent > LIMIT_QUEUE_HIGH_BYTES)
+        if (unsent >= LIMIT_QUEUE_HIGH_BYTES)
                 c->was_high = true;
         else if (c->was_high && unsent < LIMIT_QUEUE_LOW_BYTES) {
                 c->was_high = false;
@@ -89,6 +132,7 @@ static void on_written(uv_write_t *req, int status)
 
 void conn_flush(net_conn *c)
 {
+        gather_over(c);
         if (c->flying != nullptr || c->out_len == 0 || c->state == CONN_CLOSING || c->state == CONN_CONNECTING)
                 return;
         uv_buf_t buf = uv_buf_init((char *)c->out, (unsigned)c->out_len);
@@ -137,8 +181,8 @@ void net_write(net_conn *c, view plain)
                 return;
         if (c->tls == nullptr)
                 out_append(c, plain);
-        else if (tls_write(c->tls, plain) != TLS_OK)
-                c->broken = true;
+        else
+                gather(c, plain);
         note_queue(c);
 }
 
@@ -444,9 +488,11 @@ void conn_destroy(net_conn *c)
         conn_handshake_over(c, false);
         conn_uncount(c);
         c->state = CONN_CLOSING;
+        c->loop->leaving_bytes -= c->leaving_bytes;
         net_task_cancel(c->loop, &c->begin);
         net_timer_clear(c->loop, &c->timer);
         dirty_remove(c);
+        gather_drop(c);
         if (c->tls != nullptr) {
                 tls_session_free(c->tls);
                 c->tls = nullptr;
@@ -498,6 +544,7 @@ static void goodbye_progress(net_conn *c)
 
 void net_close(net_conn *c)
 {
+        gather_over(c);
         if (c->state != CONN_OPEN || c->broken) {
                 net_abort(c, false);
                 return;
@@ -506,6 +553,8 @@ void net_close(net_conn *c)
         if (c->tls != nullptr)
                 tls_goodbye(c->tls);
         c->state = CONN_LEAVING;
+        c->leaving_bytes = net_held(c);
+        c->loop->leaving_bytes += c->leaving_bytes;
         c->timer.fire = on_linger_over;
         net_timer_set(c->loop, &c->timer, GOODBYE_MS);
         if (!c->reading)

@@ -24,8 +24,8 @@ typedef struct net_user {
         void (*opened)(void *ctx);             /* handshake done: bytes may be written */
         void (*data)(void *ctx, view plain);   /* must take all; borrowed and wiped after the call. After
                                                   net_pause up to LIMIT_READ_BYTES may still come */
-        void (*drained)(void *ctx);            /* unsent bytes fell below LIMIT_QUEUE_LOW_BYTES after having been
-                                                  above LIMIT_QUEUE_HIGH_BYTES */
+        void (*drained)(void *ctx);            /* unsent bytes fell below LIMIT_QUEUE_LOW_BYTES after having
+                                                  reached LIMIT_QUEUE_HIGH_BYTES */
         void (*closed)(void *ctx, net_end why); /* the peer or the network ended it; the conn is gone */
 } net_user;
 
@@ -109,7 +109,8 @@ size_t net_listener_connections(const net_listener *n);
 void   net_listener_pause(net_listener *n, bool paused);
 /* Connections of this process, accepted and dialled. */
 typedef struct net_sockets {
-        size_t now, most; /* most 0: no bound is known */
+        size_t now, most;     /* most 0: no bound is known */
+        size_t leaving_bytes; /* of those that net_close has closed and that still send */
 } net_sockets;
 net_sockets net_sockets_of(const net_loop *l);
 

@@ -34,6 +34,7 @@ struct net_conn {
 
         uint8_t *out, *flying; /* being filled; being written by libuv */
         size_t   out_len, out_room, flying_len, flying_room;
+        size_t   leaving_bytes; /* that nobody owns any more */
         uint64_t taken;
         view     in; /* cipher bytes of this read, in the loop's buffer */
         uint8_t *early; /* bytes that came before somebody could take them */

@@ -408,4 +408,4 @@ void net_listener_pause(net_listener *n, bool paused)
         take_waiting(n);
 }
 
-net_sockets net_sockets_of(const net_loop *l) { return (net_sockets){l->sockets, l->sockets_most}; }
+net_sockets net_sockets_of(const net_loop *l) { return (net_sockets){l->sockets, l->sockets_most, l->leaving_bytes}; }

@@ -18,6 +18,7 @@ struct net_loop {
         uv_check_t   after;
         net_timer  **heap;      /* binary heap by armed_ms; slot 1 is heap[0] */
         size_t       heap_len, heap_room;
+        size_t       leaving_bytes; /* of connections that only finish sending */
         bool         heard;     /* after standing still, what peers have said meanwhile */
         net_task    *tasks, **tasks_end; /* for the next turn */
         net_task    *running;            /* what is left of this turn's */
@@ -27,6 +28,10 @@ struct net_loop {
         /* One read and one record at a time: shared by all connections, wiped after each use. */
         uint8_t cipher[LIMIT_READ_BYTES];
         uint8_t plain[17 * 1024];
+        /* What one connection has written in this turn and TLS has not seen yet; empty before the loop sleeps. */
+        struct net_conn *gathers; /* null: nobody */
+        size_t           gathered;
+        uint8_t          gather[16 * 1024];
 };
 
 /* net/conn: writes out what `dirty` connections have queued. */

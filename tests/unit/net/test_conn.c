@@ -49,6 +49,53 @@ static void test_bytes(void)
         pair_close();
 }
 
+static size_t pieces;
+
+static void count_piece(end *e)
+{
+        (void)e;
+        pieces++;
+}
+
+/* What is written in one turn is one record to the peer, in its order, whoever else writes in between. */
+static void test_records(void)
+{
+        bool good = pair_open();
+        size_t six = 6, all = 100 * 1024 + 4;
+        pieces = 0;
+        server[0].on_data = count_piece;
+        net_write(client.conn, VIEW("one"));
+        net_write(client.conn, VIEW("two"));
+        good = good && net_unsent(client.conn) >= six && run_until(server_has_text, &six, 2000);
+        tap_ok(good && strcmp(server[0].text, "onetwo") == 0 && pieces == 1, subject, "small pieces go out as one");
+        net_write(client.conn, VIEW("a"));
+        net_write(server[0].conn, VIEW("b"));
+        net_write(client.conn, (view){pattern, 100 * 1024});
+        net_write(server[0].conn, VIEW("c"));
+        net_write(client.conn, VIEW("def"));
+        uint64_t digest = digest_of(digest_of(digest_of(0, VIEW("onetwoa")), (view){pattern, 100 * 1024}), VIEW("def"));
+        all += six;
+        size_t two = 2;
+        tap_ok(run_until(server_has_text, &all, 2000) && run_until(client_has, &two, 2000) && server[0].digest == digest
+                       && strcmp(client.text, "bc") == 0,
+               subject, "small and large ones of two sides keep their order");
+        net_write(client.conn, VIEW("last words"));
+        net_close(client.conn);
+        client.conn = nullptr;
+        all += 10;
+        tap_ok(run_until(is_closed, &server[0], 2000) && server[0].got == all && server[0].why == NET_CLEAN, subject,
+               "a close takes along what was just written");
+        pair_close();
+
+        good = pair_open();
+        net_write(client.conn, VIEW("never"));
+        net_abort(client.conn, false);
+        client.conn = nullptr;
+        tap_ok(good && run_until(is_closed, &server[0], 2000) && server[0].got == 0, subject,
+               "who aborts takes back what was just written");
+        pair_close();
+}
+
 static void pour(size_t *sent, size_t total)
 {
         while (*sent < total && net_unsent(server[0].conn) <= LIMIT_QUEUE_HIGH_BYTES) {
@@ -320,6 +367,7 @@ static void all_of(const char *name)
 {
         subject = name;
         test_bytes();
+        test_records();
         test_backpressure();
         test_pause();
         test_close();
