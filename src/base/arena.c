@@ -6,6 +6,16 @@
 
 #include "base/limit.h"
 
+/* To the sanitizer a spare chunk is not there, as an unmapped one would not be. */
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#define SPARE_CLOSE(p, len) ASAN_POISON_MEMORY_REGION(p, len)
+#define SPARE_OPEN(p, len)  ASAN_UNPOISON_MEMORY_REGION(p, len)
+#else
+#define SPARE_CLOSE(p, len) ((void)0)
+#define SPARE_OPEN(p, len)  ((void)0)
+#endif
+
 enum : size_t {
         ALIGN = 16,
         PAGE = 4096,
@@ -52,6 +62,38 @@ void arena_init(arena *a, size_t cap)
         *a = (arena){.cap = cap};
 }
 
+void arena_stock_begin(arena_stock *s, size_t bytes, size_t most)
+{
+        assert(bytes % PAGE == 0 && bytes > sizeof(arena_chunk));
+        *s = (arena_stock){.bytes = bytes, .most = most};
+}
+
+static arena_chunk *stock_take(arena_stock *s)
+{
+        arena_chunk *c = s->spare;
+        SPARE_OPEN(c, s->bytes);
+        s->spare = c->older;
+        s->count--;
+        return c;
+}
+
+static bool stock_give(arena_stock *s, arena_chunk *c)
+{
+        if (s->count == s->most)
+                return false;
+        c->older = s->spare;
+        s->spare = c;
+        s->count++;
+        SPARE_CLOSE(c, s->bytes);
+        return true;
+}
+
+void arena_stock_clear(arena_stock *s)
+{
+        while (s->spare != nullptr)
+                munmap(stock_take(s), s->bytes);
+}
+
 static arena_chunk *chunk_add(arena *a, size_t need)
 {
         size_t size = a->newest != nullptr ? a->newest->size * 2 : a->first != 0 ? a->first : FIRST_CHUNK;
@@ -62,7 +104,8 @@ static arena_chunk *chunk_add(arena *a, size_t need)
         size_t total;
         if (ckd_add(&total, a->mapped, size) || total > a->cap)
                 return nullptr;
-        arena_chunk *c = map_pages(size);
+        bool spare = a->stock != nullptr && a->stock->spare != nullptr && a->stock->bytes == size;
+        arena_chunk *c = spare ? stock_take(a->stock) : map_pages(size);
         if (c == nullptr)
                 return nullptr;
         c->older = a->newest;
@@ -111,7 +154,8 @@ static void chunk_drop(arena *a)
         a->mapped -= c->size;
         size_t size = c->size;
         wipe(c, c->used);
-        munmap(c, size);
+        if (a->stock == nullptr || a->stock->bytes != size || !stock_give(a->stock, c))
+                munmap(c, size);
 }
 
 arena_mark arena_here(const arena *a) { return (arena_mark){a->newest, a->newest == nullptr ? 0 : a->newest->used}; }

@@ -99,6 +99,12 @@ typedef struct board_column {
         _Atomic uint16_t in_flight[BOARD_CELLS]; /* attempts of this process at what a cell stands for */
 } board_column;
 
+/* Adds to a number of one's own column: it has one writer, so that no other's addition can be lost. */
+static inline void board_add(_Atomic uint64_t *number, uint64_t by)
+{
+        atomic_store_explicit(number, atomic_load_explicit(number, memory_order_relaxed) + by, memory_order_relaxed);
+}
+
 typedef enum keeper_state : uint32_t { KEEPER_DOWN, KEEPER_SEALED, KEEPER_OPEN } keeper_state;
 
 typedef struct board {

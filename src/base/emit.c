@@ -2,6 +2,8 @@
 
 #include <assert.h>
 
+#include "base/word.h"
+
 void emit_view(emit *e, view v)
 {
         assert(e->len <= e->cap);
@@ -73,19 +75,31 @@ static view escape_of(uint8_t c, uint8_t scratch[static 6])
         }
 }
 
+/* The offset of the first byte from `at` on that JSON escapes. */
+static size_t unescaped_run(view v, size_t at)
+{
+        for (; v.len - at >= WORD_BYTES; at += WORD_BYTES) {
+                uint64_t w = word_at(v.data + at);
+                uint64_t hit = word_below(w, 0x20) | word_equal(w, '"') | word_equal(w, '\\');
+                if (hit != 0)
+                        return at + word_first(hit);
+        }
+        while (at < v.len && v.data[at] >= 0x20 && v.data[at] != '"' && v.data[at] != '\\')
+                at++;
+        return at;
+}
+
 void emit_json_inner(emit *e, view v)
 {
-        size_t plain = 0;
-        for (size_t i = 0; i < v.len; i++) {
-                uint8_t c = v.data[i];
-                if (c >= 0x20 && c != '"' && c != '\\')
-                        continue;
+        for (size_t at = 0; at < v.len;) {
+                size_t end = unescaped_run(v, at);
+                emit_view(e, view_slice(v, at, end));
+                if (end == v.len)
+                        return;
                 uint8_t scratch[6];
-                emit_view(e, view_slice(v, plain, i));
-                emit_view(e, escape_of(c, scratch));
-                plain = i + 1;
+                emit_view(e, escape_of(v.data[end], scratch));
+                at = end + 1;
         }
-        emit_view(e, view_slice(v, plain, v.len));
 }
 
 void emit_json(emit *e, view v)

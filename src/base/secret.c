@@ -18,6 +18,25 @@ err secret_setup(void)
 
 void secret_random(uint8_t *out, size_t len) { randombytes_buf(out, len); }
 
+void secret_draw(secret_stock *s, uint8_t *out, size_t len)
+{
+        assert(len <= sizeof s->bytes);
+        if (s->left < len) {
+                randombytes_buf(s->bytes, sizeof s->bytes);
+                s->left = sizeof s->bytes;
+        }
+        s->left -= len;
+        memcpy(out, s->bytes + s->left, len);
+        sodium_memzero(s->bytes + s->left, len);
+}
+
+uint64_t secret_draw_u64(secret_stock *s)
+{
+        uint64_t n;
+        secret_draw(s, (uint8_t *)&n, sizeof n);
+        return n;
+}
+
 void secret_hash(uint8_t out[static SECRET_HASH_BYTES], view data, view key)
 {
         int rc = crypto_generichash(out, SECRET_HASH_BYTES, data.data, data.len, key.data, key.len);

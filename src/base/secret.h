@@ -14,6 +14,17 @@ err secret_setup(void);
 /* Random bytes from the kernel's generator. */
 void secret_random(uint8_t *out, size_t len);
 
+/* Random bytes in stock, for draws and names of which a request takes several: one system call for many. Not for keys,
+ * which come from the kernel when they are made. What is handed out is wiped in the stock. Begins as zeros. */
+typedef struct secret_stock {
+        uint8_t bytes[1024];
+        size_t  left; /* at the front, not handed out yet */
+} secret_stock;
+
+/* At most sizeof s->bytes. */
+void     secret_draw(secret_stock *s, uint8_t *out, size_t len);
+uint64_t secret_draw_u64(secret_stock *s);
+
 /* BLAKE2b-256 of `data`, keyed when key.len > 0 (16 to 64 bytes). */
 void secret_hash(uint8_t out[static SECRET_HASH_BYTES], view data, view key);
 

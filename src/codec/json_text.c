@@ -2,29 +2,37 @@
 
 #include <assert.h>
 
+#include "base/word.h"
 #include "codec/json_scan.h"
 #include "codec/utf8.h"
 
-static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the first byte of a word is its lowest");
-
-/* The high bit of every byte that is not plain, exact up to the lowest one set. */
 static inline uint64_t not_plain(uint64_t w)
 {
-        constexpr uint64_t ones = 0x0101010101010101;
-        constexpr uint64_t high = ones << 7;
-        uint64_t           quote = w ^ ones * '"', slash = w ^ ones * '\\';
-        return (((quote - ones) & ~quote) | ((slash - ones) & ~slash) | ((w - ones * 0x20) & ~w) | w) & high;
+        return word_equal(w, '"') | word_equal(w, '\\') | word_below(w, 0x20) | word_beyond_ascii(w);
+}
+
+/* Sixteen bytes at a step. As signed numbers those from 0x80 on are below 0x20 too. */
+typedef int8_t block [[gnu::vector_size(16)]];
+
+static inline bool all_plain(const uint8_t *bytes)
+{
+        block b;
+        memcpy(&b, bytes, sizeof b);
+        block    odd = (b == '"') | (b == '\\') | (b < 0x20);
+        uint64_t words[2];
+        memcpy(words, &odd, sizeof words);
+        return (words[0] | words[1]) == 0;
 }
 
 size_t json_plain_run(const uint8_t *doc, size_t at, size_t stop)
 {
-        while (stop - at >= 8) {
-                uint64_t w;
-                memcpy(&w, doc + at, sizeof w);
-                uint64_t hit = not_plain(w);
+        while (stop - at >= sizeof(block) && all_plain(doc + at))
+                at += sizeof(block);
+        while (stop - at >= WORD_BYTES) {
+                uint64_t hit = not_plain(word_at(doc + at));
                 if (hit != 0)
-                        return at + (size_t)__builtin_ctzll(hit) / 8;
-                at += 8;
+                        return at + word_first(hit);
+                at += WORD_BYTES;
         }
         while (at < stop && doc[at] >= 0x20 && doc[at] < 0x80 && doc[at] != '"' && doc[at] != '\\')
                 at++;

@@ -7,9 +7,9 @@ static_assert(OPENAI_ENVELOPE_LAST - OPENAI_ENVELOPE + 1 == OPENAI_ENVELOPE_MEMB
 void openai_envelope_token(openai_envelope_places *p, const json_token *t)
 {
         size_t quote = t->kind == JSON_STRING ? 1 : 0, i = (size_t)(t->path - OPENAI_ENVELOPE);
-        if (t->kind != JSON_STRING && t->kind != JSON_NUMBER && t->kind != JSON_NULL)
-                return;
-        p->at[i].start = t->start - quote;
+        /* The end of an object or array is told where it ends. */
+        if (t->kind != JSON_OBJECT_END && t->kind != JSON_ARRAY_END)
+                p->at[i].start = t->start - quote;
         p->at[i].end = t->end + quote;
 }
 

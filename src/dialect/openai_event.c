@@ -328,7 +328,7 @@ static void usage_token(reading *r, const json_token *t)
         if (t->kind == JSON_KEY)
                 r->usage_key = t->start;
         else
-                r->usage_end = t->end;
+                r->usage_end = t->end + (t->kind == JSON_STRING ? 1 : 0);
         if (t->kind == JSON_OBJECT)
                 r->usage_object = true;
 }

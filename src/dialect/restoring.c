@@ -2,6 +2,7 @@
 
 #include "base/limit.h"
 #include "codec/json_scan.h"
+#include "codec/json_text.h"
 
 lane *lane_find(lane_list *l, const restoring *r, arena *a, const lane *key)
 {
@@ -27,13 +28,16 @@ lane *lane_find(lane_list *l, const restoring *r, arena *a, const lane *key)
 /* Longest escape of one byte. */
 enum : size_t { ESCAPE_BYTES = 6 };
 
-/* An upper bound that is close for text: what is plain ASCII in JSON stays one byte. */
+/* An upper bound that is close for text: what JSON does not escape stays as it is. */
 static size_t escaped_at_most(view text)
 {
-        size_t n = 0;
-        for (size_t i = 0; i < text.len; i++) {
-                uint8_t c = text.data[i];
-                n += c >= ' ' && c < 0x7f && c != '"' && c != '\\' ? 1 : ESCAPE_BYTES;
+        size_t n = text.len;
+        for (size_t at = 0; (at = json_plain_run(text.data, at, text.len)) < text.len;) {
+                if (text.data[at] < 0x80)
+                        n += ESCAPE_BYTES - 1;
+                at++;
+                while (at < text.len && text.data[at] >= 0x80)
+                        at++;
         }
         return n;
 }

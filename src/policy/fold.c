@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "base/word.h"
 #include "codec/utf8.h"
 
 static_assert(FOLD_WINDOW <= UINT16_MAX, "the map is of 16-bit offsets");
@@ -15,9 +16,14 @@ static bool odd(uint8_t c) { return c >= 0x80 || c == '\\' || c == '%' || c == '
 
 bool fold_is_plain(view raw)
 {
-        unsigned any = 0;
-        for (size_t i = 0; i < raw.len; i++)
-                any |= odd(raw.data[i]);
+        size_t   at = 0;
+        uint64_t any = 0;
+        for (; raw.len - at >= WORD_BYTES; at += WORD_BYTES) {
+                uint64_t w = word_at(raw.data + at);
+                any |= word_beyond_ascii(w) | word_equal(w, '\\') | word_equal(w, '%') | word_equal(w, '&');
+        }
+        for (; at < raw.len; at++)
+                any |= odd(raw.data[at]);
         return any == 0;
 }
 

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "base/word.h"
 #include "policy/token.h"
 
 /* Where the output goes, or only how much it would be. */
@@ -19,13 +20,17 @@ static bool letter(uint8_t c) { return ascii_lower(c) >= 'a' && ascii_lower(c) <
 /* States of `url_state`: how much of "scheme://" was just seen. */
 enum : uint8_t { URL_NONE, URL_SCHEME, URL_COLON, URL_SLASH };
 
+static bool ends_url(const restore_lane *lane, uint8_t c)
+{
+        return c <= ' ' || c == 0x7f || c == '"' || c == '\'' || c == '`' || c == ')' || c == '>'
+               || (c == '\\' && lane->mode == RESTORE_JSON_SOURCE);
+}
+
 /* Follows the lane's own text, one byte. */
 static void follow_url(restore_lane *lane, uint8_t c)
 {
         if (lane->in_url) {
-                bool over = c <= ' ' || c == 0x7f || c == '"' || c == '\'' || c == '`' || c == ')' || c == '>'
-                            || (c == '\\' && lane->mode == RESTORE_JSON_SOURCE);
-                lane->in_url = !over;
+                lane->in_url = !ends_url(lane, c);
                 lane->url_state = URL_NONE;
                 return;
         }
@@ -39,10 +44,24 @@ static void follow_url(restore_lane *lane, uint8_t c)
                 lane->url_state = letter(c) || (c >= '0' && c <= '9') ? URL_SCHEME : URL_NONE;
 }
 
+/* Follows a plain run. Outside a URL a slash can only be its first byte, and of the others the last two say all. */
+static void follow_run(restore_lane *lane, view run)
+{
+        size_t i = 0;
+        while (i < run.len && (i == 0 || lane->in_url))
+                follow_url(lane, run.data[i++]);
+        if (run.len - i > 2) {
+                lane->url_state = URL_NONE;
+                i = run.len - 2;
+        }
+        while (i < run.len)
+                follow_url(lane, run.data[i++]);
+}
+
 static void pass(sink *s, view text)
 {
-        for (size_t i = 0; i < text.len; i++)
-                follow_url(s->lane, text.data[i]);
+        if (s->table->count > 0)
+                follow_run(s->lane, text);
         s->bytes += text.len;
         if (s->out != nullptr)
                 emit_view(s->out, text);
@@ -154,17 +173,48 @@ static bool may_begin(view text)
         return false;
 }
 
+static size_t url_run(const restore_lane *lane, view text)
+{
+        size_t n = 0;
+        while (n < text.len && !ends_url(lane, text.data[n]))
+                n++;
+        return n < text.len ? n + 1 : n;
+}
+
+/* A label is whole where its x stands. */
+constexpr size_t LABEL_MOST = LIMIT_TOKEN_BYTES - TOKEN_BODY_LONG - 1;
+
+/* The next x or slash from n on. Before a slash no token begins that has no x in between, and a URL may begin at it. */
+static size_t next_mark(view text, size_t n)
+{
+        constexpr uint64_t LOWER = WORD_ONES * ('x' ^ 'X');
+        for (; text.len - n >= WORD_BYTES; n += WORD_BYTES) {
+                uint64_t w = word_at(text.data + n);
+                uint64_t hit = word_equal(w | LOWER, 'x') | word_equal(w, '/');
+                if (hit != 0)
+                        return n + word_first(hit);
+        }
+        while (n < text.len && upper(text.data[n]) != 'X' && text.data[n] != '/')
+                n++;
+        return n;
+}
+
 /* Bytes at the front of `text` that pass as they are: no token can begin there. At least one. */
 static size_t plain_run(const sink *s, view text)
 {
         if (s->table->count == 0)
                 return text.len;
         if (s->lane->in_url)
-                return 1;
-        size_t n = 1;
-        while (n < text.len && text.data[n] != '/' && !may_begin(view_slice(text, n, text.len)))
-                n++;
-        return n;
+                return url_run(s->lane, text);
+        for (size_t n = 1; n < text.len;) {
+                size_t mark = next_mark(text, n);
+                if (mark < text.len && text.data[mark] == '/')
+                        return mark;
+                for (n = mark > n + LABEL_MOST ? mark - LABEL_MOST : n; n <= mark && n < text.len; n++)
+                        if (may_begin(view_slice(text, n, text.len)))
+                                return n;
+        }
+        return text.len;
 }
 
 /* Settles what stands at the front of `text`. Returns the bytes used up; 0: it may be the beginning of a token. */

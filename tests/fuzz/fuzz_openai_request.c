@@ -1,10 +1,11 @@
 /* Property: what is decided does not depend on how the work is cut; the edited body is as good JSON as the caller's,
- * and a stream asks for usage in it.
+ * and a stream asks for usage in it. Made again with an answer's beginning it is as good, and ends in that.
  *
  * First byte: bit 0 the endpoint, the rest the size of the steps. */
 #include <assert.h>
 #include <stdlib.h>
 
+#include "dialect/openai_prefill.h"
 #include "dialect/openai_request.h"
 
 typedef struct course {
@@ -45,6 +46,37 @@ static course run(view doc, openai_endpoint endpoint, size_t step, arena *a, edi
         return c;
 }
 
+static view edited(view doc, const edits *e, arena *a)
+{
+        size_t len = edits_length(e, doc.len);
+        uint8_t *bytes = arena_alloc(a, len + 1);
+        edit_cursor at = {};
+        view piece;
+        assert(bytes != nullptr);
+        emit out = emit_into(bytes, len);
+        while (edit_next(e, doc, &at, SIZE_MAX, &piece))
+                emit_view(&out, piece);
+        assert(!out.full && out.len == len);
+        return (view){bytes, len};
+}
+
+static void made_again(view doc, const openai_request *r, edits *e, arena *a)
+{
+        static const view flags[] = {VIEW_INIT(""), VIEW_INIT("prefix")};
+        edits other;
+        if (!openai_request_resumable(r, 5))
+                return;
+        for (size_t i = 0; i < 2; i++) {
+                uint8_t bytes[128];
+                emit message = emit_into(bytes, sizeof bytes);
+                openai_prefill_write(VIEW("so far"), flags[i], r->messages_empty, &message);
+                assert(!failed(openai_request_resume(r, (view){bytes, message.len}, 5, e)));
+                course c = run(edited(doc, e, a), OPENAI_CHAT, SIZE_MAX, a, &other);
+                assert(!failed(c.code) || c.code.code == ERR_JSON_LIMIT);
+                assert(failed(c.code) || (c.request.role == OPENAI_ASSISTANT && !c.request.messages_empty));
+        }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -59,19 +91,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         course whole = run(doc, endpoint, SIZE_MAX, &a, &e), cut = run(doc, endpoint, 1u + (data[0] >> 1), &a, &again);
         assert(whole.code.code == cut.code.code && (failed(whole.code) || whole.digest == cut.digest));
         if (!failed(whole.code)) {
-                size_t len = edits_length(&e, doc.len);
-                uint8_t *edited = arena_alloc(&a, len + 1);
-                edit_cursor at = {};
-                view piece;
-                assert(edited != nullptr);
-                emit out = emit_into(edited, len);
-                while (edit_next(&e, doc, &at, SIZE_MAX, &piece))
-                        emit_view(&out, piece);
-                assert(!out.full && out.len == len);
-                course second = run((view){edited, len}, endpoint, SIZE_MAX, &a, &again);
+                course second = run(edited(doc, &e, &a), endpoint, SIZE_MAX, &a, &again);
                 /* Only a number's limit of keys may say no to what was added. */
                 assert(!failed(second.code) || second.code.code == ERR_JSON_LIMIT);
                 assert(failed(second.code) || second.request.usage_wanted || !second.request.stream);
+                made_again(doc, &whole.request, &e, &a);
         }
         arena_end(&a);
         return 0;

@@ -12,7 +12,9 @@ typedef struct refusal {
 
 static const char *type_of(int status)
 {
-        return status >= 500 || status < 400 ? "server_error" : status == 429 ? "rate_limit_error" : "invalid_request_error";
+        if (status >= 500 || status < 400)
+                return "server_error";
+        return status == 429 ? "rate_limit_error" : "invalid_request_error";
 }
 
 /* A string member, or a number where the code is one. */

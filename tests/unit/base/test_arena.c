@@ -253,8 +253,50 @@ static void test_region_at_home(void)
         arena_end(&a);
 }
 
+static void test_stock(void)
+{
+        enum : size_t { CHUNK = 8 * 1024, MOST = 2 };
+        arena_stock stock;
+        arena a[3];
+        void *was[3];
+        arena_stock_begin(&stock, CHUNK, MOST);
+        for (size_t i = 0; i < 3; i++) {
+                arena_init(&a[i], 1024 * 1024);
+                a[i].first = CHUNK;
+                a[i].stock = &stock;
+                was[i] = arena_alloc(&a[i], 5000);
+                memset(was[i], 0xa5, 5000);
+        }
+        unmaps = left_behind = 0;
+        for (size_t i = 0; i < 3; i++)
+                arena_end(&a[i]);
+        tap_ok(stock.count == MOST && unmaps == 1 && left_behind == 0, SUBJECT,
+               "a stock takes chunks up to its most; the kernel gets the others");
+        uint8_t *again = arena_alloc(&a[2], 5000);
+        tap_ok(again == was[1] && stock.count == MOST - 1 && a[2].mapped == CHUNK, SUBJECT,
+               "the next arena begins in a spare one, and counts it");
+        tap_ok(all_zero(again, 5000) && all_zero(again + 5000, CHUNK - 5000 - 64), SUBJECT, "which is wiped");
+        memset(again, 0xa5, 5000);
+        uint8_t *second = arena_alloc(&a[2], 6000);
+        tap_ok(second != nullptr && stock.count == MOST - 1, SUBJECT, "a chunk of another size is the kernel's");
+        unmaps = left_behind = 0;
+        arena_end(&a[2]);
+        tap_ok(unmaps == 1 && stock.count == MOST, SUBJECT, "and goes back to it");
+        a[0].first = 2 * CHUNK;
+        tap_ok(arena_alloc(&a[0], 1) != nullptr && stock.count == MOST, SUBJECT,
+               "who begins with another size takes none");
+        arena_end(&a[0]);
+        unmaps = left_behind = 0;
+        arena_stock_clear(&stock);
+        tap_ok(unmaps == MOST && left_behind <= MOST * sizeof(void *) && stock.count == 0, SUBJECT,
+               "cleared, it gives all back, and nothing in them but the list they stood in");
+        a[1].cap = CHUNK / 2;
+        tap_ok(arena_alloc(&a[1], 1) == nullptr && a[1].mapped == 0, SUBJECT, "a stock lifts no cap");
+}
+
 int main(void)
 {
+        test_stock();
         test_alloc();
         test_copy();
         test_marks();

@@ -38,6 +38,10 @@ static void test_counters(board *b)
         b->columns[1].running[9] = 6;
         b->columns[2].counters[COUNTER_attempts] = 5;
         b->columns[2].counters[COUNTER_exchanges_now] = 1;
+        board_add(&b->columns[5].counters[COUNTER_exchanges_ended], 2);
+        board_add(&b->columns[5].counters[COUNTER_exchanges_ended], UINT64_C(1) << 40);
+        tap_ok(board_sum(b, COUNTER_exchanges_ended) == (UINT64_C(1) << 40) + 2, SUBJECT,
+               "adding to one's own column adds");
         tap_ok(board_sum(b, COUNTER_attempts) == 15 && board_sum(b, COUNTER_exchanges_now) == 7, SUBJECT,
                "numbers are summed over the columns");
         atomic_store(&b->columns[1].endings[3], 7);

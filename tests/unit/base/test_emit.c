@@ -92,8 +92,29 @@ static void test_full(void)
         tap_ok(good, SUBJECT, "no size of room is overrun");
 }
 
+/* Looked through in words: each byte that is escaped, at each place of a word and behind it. */
+static void test_every_place(void)
+{
+        bool good = true;
+        for (unsigned c = 1; c < 256; c++)
+                for (size_t at = 0; at < 20; at++) {
+                        uint8_t text[20], room[64], back[64];
+                        memset(text, 'a', sizeof text);
+                        text[at] = (uint8_t)c;
+                        emit e = emit_into(room, sizeof room), want = emit_into(back, sizeof back);
+                        emit_json_inner(&e, (view){text, sizeof text});
+                        for (size_t i = 0; i < sizeof text; i++)
+                                emit_json_inner(&want, (view){text + i, 1});
+                        bool escaped = c < 0x20 || c == '"' || c == '\\';
+                        good = good && view_equal((view){room, e.len}, (view){back, want.len})
+                               && escaped == (e.len > sizeof text);
+                }
+        tap_ok(good, SUBJECT, "every byte is escaped or not alike at every place");
+}
+
 int main(void)
 {
+        test_every_place();
         test_json();
         test_numbers();
         test_full();

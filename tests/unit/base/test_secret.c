@@ -76,6 +76,36 @@ static void test_numbers(void)
         tap_ok(seen[1] == secret_key_number(VIEW("x")), SUBJECT, "a name's number does not");
 }
 
+static void test_draws(void)
+{
+        secret_stock s = {};
+        uint8_t a[32], b[32];
+        secret_draw(&s, a, sizeof a);
+        tap_ok(s.left == sizeof s.bytes - sizeof a, SUBJECT, "a stock is filled when it is empty");
+        bool wiped = true, rest = false;
+        for (size_t i = 0; i < sizeof s.bytes; i++) {
+                wiped = wiped && (i < s.left || s.bytes[i] == 0);
+                rest = rest || (i < s.left && s.bytes[i] != 0);
+        }
+        tap_ok(wiped && rest, SUBJECT, "what was handed out is not in it any more, the rest is");
+        secret_draw(&s, b, sizeof b);
+        tap_ok(memcmp(a, b, sizeof a) != 0, SUBJECT, "draws do not repeat");
+        size_t left = s.left, refills = 0;
+        bool distinct = true;
+        for (uint64_t before = 0, i = 0; i < 1000; i++) {
+                uint64_t now = secret_draw_u64(&s);
+                distinct = distinct && now != before;
+                before = now;
+                refills += s.left > left;
+                left = s.left;
+        }
+        tap_ok(distinct && refills >= 1000 * sizeof(uint64_t) / sizeof s.bytes, SUBJECT,
+               "nor after it is filled again");
+        uint8_t all[sizeof s.bytes];
+        secret_draw(&s, all, sizeof all);
+        tap_ok(s.left == 0, SUBJECT, "one draw may take all of it");
+}
+
 static void test_lock(void)
 {
         void *page = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -96,6 +126,7 @@ int main(void)
         test_hashes();
         test_keys();
         test_numbers();
+        test_draws();
         test_lock();
         return tap_done();
 }

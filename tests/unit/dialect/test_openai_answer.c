@@ -126,7 +126,8 @@ static void test_broken(void)
         run(VIEW("{\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":2,\"prompt_tokens_details\":{\"cached_tokens\":"
                  "1}}}"),
             &fake, 1, &o);
-        tap_ok(o.usage.stated && o.usage.is.prompt == 5 && o.usage.is.completion == 2 && o.usage.is.cached == 1, SUBJECT,
+        const openai_usage_numbers *is = &o.usage.is;
+        tap_ok(o.usage.stated && is->prompt == 5 && is->completion == 2 && is->cached == 1, SUBJECT,
                "its usage is taken");
 }
 

@@ -61,10 +61,10 @@ static const struct {
          {"{\"id\":\"a\"}"},
          "{\"id\":\"b\",\"x\":{\"id\":\"c\"}}",
          "{\"id\":\"a\",\"x\":{\"id\":\"c\"}}"},
-        {"an object in such a place is left alone",
+        {"an object or array in such a place is replaced whole",
          {"{\"created\":7}"},
-         "{\"x\":1,\"model\":{\"a\":1},\"created\":8}",
-         "{\"x\":1,\"model\":{\"a\":1},\"created\":7}"},
+         "{\"x\":1,\"model\":{\"a\":{\"id\":[]}},\"created\":[8,{}],\"id\":true}",
+         "{\"x\":1,\"model\":null,\"created\":7,\"id\":null}"},
 };
 
 static void test_rows(void)

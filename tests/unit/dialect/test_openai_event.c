@@ -67,6 +67,7 @@ static const struct {
         {"null alone", "{\"usage\":null}", "{}"},
         {"an object beside choices", "{\"choices\":[{}],\"usage\":{\"prompt_tokens\":1,\"x\":{\"y\":[]}},\"z\":1}",
          "{\"choices\":[{}],\"z\":1}"},
+        {"a text in its place", "{\"choices\":[{}],\"usage\":\"none\",\"z\":1}", "{\"choices\":[{}],\"z\":1}"},
         {"an object alone drops the event", "{\"id\":\"x\",\"choices\":[],\"usage\":{\"prompt_tokens\":1}}",
          "(dropped)"},
         {"also without choices", "{\"usage\":{\"prompt_tokens\":1}}", "(dropped)"},

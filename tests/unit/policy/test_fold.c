@@ -8,7 +8,7 @@ static fold f;
 
 static const struct {
         const char *sentence;
-        view        raw, copy;
+        view raw, copy;
 } cases[] = {
         {"plain text is itself", VIEW_INIT("abc 123"), VIEW_INIT("abc 123")},
         {"nothing is nothing", VIEW_INIT(""), VIEW_INIT("")},
@@ -25,17 +25,32 @@ static const struct {
         {"Arabic digits are digits", VIEW_INIT("٤٠"), VIEW_INIT("40")},
         {"mathematical digits are digits", VIEW_INIT("𝟓𝟑"), VIEW_INIT("53")},
         {"circled digits are not", VIEW_INIT("①"), VIEW_INIT("①")},
-        {"invisible characters are left out", VIEW_INIT("4\xe2\x80\x8b" "1\xc2\xad" "2"), VIEW_INIT("412")},
+        {"invisible characters are left out",
+         VIEW_INIT("4\xe2\x80\x8b"
+                   "1\xc2\xad"
+                   "2"),
+         VIEW_INIT("412")},
         {"dashes are -", VIEW_INIT("1–2−3"), VIEW_INIT("1-2-3")},
-        {"spaces of other widths are spaces", VIEW_INIT("1\xc2\xa0" "2\xe2\x80\xaf" "3"), VIEW_INIT("1 2 3")},
-        {"a Cyrillic look-alike beside Latin is Latin", VIEW_INIT("G\xd0\x92" "32"), VIEW_INIT("GB32")},
+        {"spaces of other widths are spaces",
+         VIEW_INIT("1\xc2\xa0"
+                   "2\xe2\x80\xaf"
+                   "3"),
+         VIEW_INIT("1 2 3")},
+        {"a Cyrillic look-alike beside Latin is Latin",
+         VIEW_INIT("G\xd0\x92"
+                   "32"),
+         VIEW_INIT("GB32")},
         {"Cyrillic words stay", VIEW_INIT("\xd0\x92\xd0\x9e"), VIEW_INIT("\xd0\x92\xd0\x9e")},
         {"Chinese stays", VIEW_INIT("电话1"), VIEW_INIT("电话1")},
         {"HTML entities are decoded", VIEW_INIT("a&#64;b&#x2D;c&commat;"), VIEW_INIT("a@b-c@")},
         {"an ampersand alone stays", VIEW_INIT("a & b &#; &#xd800;"), VIEW_INIT("a & b &#; &#xd800;")},
         {"percent codes are decoded", VIEW_INIT("a%40b%2B1"), VIEW_INIT("a@b+1")},
         {"a percent sign alone stays", VIEW_INIT("5% of 100%"), VIEW_INIT("5% of 100%")},
-        {"percent codes beyond ASCII are a boundary", VIEW_INIT("%E8" "9"), VIEW_INIT("\x01" "9")},
+        {"percent codes beyond ASCII are a boundary",
+         VIEW_INIT("%E8"
+                   "9"),
+         VIEW_INIT("\x01"
+                   "9")},
 };
 
 /* Every byte of the copy came from a unit that, read again, lies inside the raw text, in order. */
@@ -56,8 +71,9 @@ static bool copy_of_finds(view raw)
 {
         for (size_t at = 0; at < raw.len; at++) {
                 size_t i = fold_copy_of(&f, at);
-                if (i > f.len || (i > 0 && fold_start_of(&f, i - 1) >= at && (f.copy[i - 1] & 0xc0) != 0x80
-                                  && fold_start_of(&f, i - 1) > at))
+                if (i > f.len
+                    || (i > 0 && fold_start_of(&f, i - 1) >= at && (f.copy[i - 1] & 0xc0) != 0x80
+                        && fold_start_of(&f, i - 1) > at))
                         return false;
         }
         return true;
@@ -88,8 +104,24 @@ static void test_windows(void)
         tap_ok(f.len == 0 && f.taken > 0, SUBJECT, "a window of invisible characters has no copy");
 }
 
+/* Looked through in words: each byte at each place of a word and behind it. */
+static void test_plain(void)
+{
+        bool good = true;
+        for (unsigned c = 1; c < 256; c++)
+                for (size_t at = 0; at < 20; at++) {
+                        uint8_t text[20];
+                        memset(text, 'a', sizeof text);
+                        text[at] = (uint8_t)c;
+                        bool want = c < 0x80 && c != '\\' && c != '%' && c != '&';
+                        good = good && fold_is_plain((view){text, sizeof text}) == want;
+                }
+        tap_ok(good && fold_is_plain((view){}), SUBJECT, "every byte is plain or not alike at every place");
+}
+
 int main(void)
 {
+        test_plain();
         for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
                 fold_fill(&f, cases[i].raw);
                 bool good = view_equal((view){f.copy, f.len}, cases[i].copy) && f.taken == cases[i].raw.len
@@ -102,8 +134,8 @@ int main(void)
                SUBJECT, "only text that stands for itself is plain");
 
         uint8_t room[64];
-        emit    out = emit_into(room, sizeof room);
-        view    value;
+        emit out = emit_into(room, sizeof room);
+        view value;
         fold_decode(VIEW("１\\u0040\\\\n%40"), &out);
         tap_ok(!failed(emit_done(&out, &value)) && view_equal(value, VIEW("１@\n%40")), SUBJECT,
                "a value is decoded as it was spelled, not folded");

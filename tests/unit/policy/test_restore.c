@@ -20,7 +20,7 @@ static uint8_t room[4096];
 static view fed(view text, restore_mode mode, size_t first, size_t second)
 {
         restore_lane lane;
-        emit         out = emit_into(room, sizeof room);
+        emit out = emit_into(room, sizeof room);
         restore_begin(&lane, mode);
         restore_feed(&table, &lane, view_slice(text, 0, first), &out);
         restore_feed(&table, &lane, view_slice(text, first, second), &out);
@@ -34,7 +34,7 @@ static view fed(view text, restore_mode mode, size_t first, size_t second)
 static view by_bytes(view text, restore_mode mode)
 {
         restore_lane lane;
-        emit         out = emit_into(room, sizeof room);
+        emit out = emit_into(room, sizeof room);
         restore_begin(&lane, mode);
         for (size_t i = 0; i < text.len; i++)
                 restore_feed(&table, &lane, view_slice(text, i, i + 1), &out);
@@ -43,9 +43,9 @@ static view by_bytes(view text, restore_mode mode)
 }
 
 static const struct {
-        const char  *sentence;
+        const char *sentence;
         restore_mode mode;
-        view         text, want;
+        view text, want;
 } cases[] = {
         {"text without placeholders is itself", RESTORE_TEXT, VIEW_INIT("Every Card, phone and Email."),
          VIEW_INIT("Every Card, phone and Email.")},
@@ -113,7 +113,7 @@ static void test_rows(void)
 static void test_holding(void)
 {
         restore_lane lane;
-        emit         out = emit_into(room, sizeof room);
+        emit out = emit_into(room, sizeof room);
         restore_begin(&lane, RESTORE_TEXT);
         restore_feed(&table, &lane, VIEW("Hello Ed"), &out);
         tap_ok(out.len == 8 && lane.carried == 0, SUBJECT, "what no placeholder begins with is not held");
@@ -145,8 +145,52 @@ static void test_room(void)
         tap_ok(exact, SUBJECT, "the measured room is exact");
 }
 
+/* Texts of pieces that mean something to a lane: as a whole they are looked through in words, and byte by byte not. */
+static void test_places(void)
+{
+        static const char *const pieces[] = {"EMAILxT0V9M3RW",
+                                             "emailxt0v9m3rw",
+                                             "CARDx8ZJ4N1QA",
+                                             "PHONExAAAAAAAA",
+                                             "EMAIL",
+                                             "x",
+                                             "X",
+                                             "/",
+                                             ":",
+                                             "http://",
+                                             "https:/",
+                                             " ",
+                                             "a",
+                                             "Next month, ",
+                                             "the apexes of boxes ",
+                                             "\"",
+                                             "\\",
+                                             "E",
+                                             "\xe9\x82\xae",
+                                             "0123456"};
+        static const restore_mode modes[] = {RESTORE_TEXT, RESTORE_JSON_SOURCE};
+        uint32_t n = 1;
+        size_t differ = 0, restored = 0;
+        for (int turn = 0; turn < 20000; turn++) {
+                uint8_t text[256], whole[sizeof room];
+                emit e = emit_into(text, sizeof text);
+                while (!e.full && e.len < 120) {
+                        n = n * 1664525 + 1013904223;
+                        emit_text(&e, pieces[(n >> 16) % (sizeof pieces / sizeof *pieces)]);
+                }
+                view v = {text, e.len};
+                view got = fed(v, modes[turn % 2], v.len, v.len);
+                memcpy(whole, got.data, got.len);
+                view bytes = by_bytes(v, modes[turn % 2]);
+                differ += !view_equal((view){whole, got.len}, bytes);
+                restored += memmem(whole, got.len, "jane@", 5) != nullptr;
+        }
+        tap_ok(differ == 0 && restored > 1000, SUBJECT, "a text as a whole gives what its bytes give one by one");
+}
+
 int main(void)
 {
+        test_places();
         test_rows();
         test_holding();
         test_room();
