@@ -18,7 +18,7 @@ constexpr uint64_t CODEL_WINDOW_MS = 1000;
 typedef struct codel {
         uint64_t until_ms; /* end of the window */
         uint64_t least_ms; /* in it */
-        bool     stands;
+        bool stands;
 } codel;
 
 /* The oldest has been waiting for so long; 0: nobody waits. To be told when the queue changes and from time to time. */

@@ -2,17 +2,25 @@
 
 #include <string.h>
 
+constexpr uint64_t FNV_PRIME = 0x100000001b3;
+
 /* FNV-1a: the names are the operator's, nobody can choose them to collide; and every process must find the same. */
 static uint64_t mix(uint64_t h, const void *bytes, size_t len)
 {
         const uint8_t *at = bytes;
         for (size_t i = 0; i < len; i++)
-                h = (h ^ at[i]) * 0x100000001b3;
+                h = (h ^ at[i]) * FNV_PRIME;
         return h;
 }
 
 /* With its NUL: "ab" and "c" are not "a" and "bc". */
-static uint64_t mix_text(uint64_t h, const char *text) { return mix(h, text, strlen(text) + 1); }
+static uint64_t mix_text(uint64_t h, const char *text)
+{
+        do
+                h = (h ^ (uint8_t)*text) * FNV_PRIME;
+        while (*text++ != 0);
+        return h;
+}
 
 static uint64_t begin(health_kind kind) { return mix(0xcbf29ce484222325, &kind, sizeof kind); }
 

@@ -3,7 +3,7 @@
 enum : uint64_t { NEVER = UINT64_MAX, LARGE_BODY_BYTES = 1024 * 1024, LEAST_IDLE_MS = 2000 };
 /* Lag is governed between the entries of the second and the third rung. Up fast, because every step up comes late when
  * turns are long; down slowly, because what was refused comes again. */
-enum : uint64_t { LATE_US = 100'000, EASY_US = 50'000 };
+enum : uint64_t { LATE_US = 150'000, EASY_US = 50'000 };
 enum : uint32_t { LATE_STEPS = 2, SHARE_UP = 100, SHARE_DOWN = 50, SHARE_MOST = 950, WHOLE = 1000 };
 
 /* Thousandths of what there is; microseconds. */
@@ -103,7 +103,7 @@ pressure_verdict pressure_judge(pressure *p, catalog_priority who, uint64_t body
 uint64_t pressure_idle_ms(const pressure_facts *f, uint64_t idle_ms)
 {
         const uint64_t *enter = kinds[PRESSURE_MEMORY].enter;
-        uint64_t        memory = share_of(f->memory, f->memory_most), is = share_of(f->sockets, f->sockets_most);
+        uint64_t memory = share_of(f->memory, f->memory_most), is = share_of(f->sockets, f->sockets_most);
         if (memory > is)
                 is = memory;
         if (is <= enter[1] || idle_ms <= LEAST_IDLE_MS)

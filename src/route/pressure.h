@@ -10,7 +10,7 @@
  * A rung is left when what it was entered for has stayed below 90 % of its entry for a while, so that nothing swings:
  * 5 s for memory and sockets, 2 s for lag, which follows load at once and would refuse callers long after it is over.
  * Between the second and the third rung lag is governed: a share of all requests is refused, so large that it does not
- * grow. Without that an overloaded processor would be refused everything, then nothing, then everything. */
+ * grow. Without that a processor with too much to do would refuse everything, then nothing, then everything. */
 #ifndef ROUTE_PRESSURE_H
 #define ROUTE_PRESSURE_H
 
@@ -22,18 +22,18 @@ typedef enum pressure_kind : uint8_t { PRESSURE_MEMORY, PRESSURE_SOCKETS, PRESSU
 typedef struct pressure_facts {
         uint64_t memory, memory_most;
         uint64_t sockets, sockets_most; /* most 0: no bound is known */
-        uint64_t lag_us;     /* of the last second; once late does not count: a paused machine is no load */
-        uint64_t lag_now_us; /* of the last step */
+        uint64_t lag_us;                /* of the last second; once late does not count: a paused machine is no load */
+        uint64_t lag_now_us;            /* of the last step */
 } pressure_facts;
 
 /* All zero: nothing presses. */
 typedef struct pressure {
-        uint8_t  level;                                   /* the highest of the rungs */
-        uint8_t  rung[PRESSURE_KINDS];
+        uint8_t level; /* the highest of the rungs */
+        uint8_t rung[PRESSURE_KINDS];
         uint64_t near_ms[PRESSURE_KINDS][PRESSURE_RUNGS]; /* last time at 90 % of an entry or above */
-        uint32_t late_steps;  /* in a row */
-        uint32_t share;       /* of requests refused for lag, thousandths */
-        uint32_t owed;        /* of the next one, thousandths */
+        uint32_t late_steps;                              /* in a row */
+        uint32_t share;                                   /* of requests refused for lag, thousandths */
+        uint32_t owed;                                    /* of the next one, thousandths */
 } pressure;
 
 /* Looks again; to be called some ten times a second. True: the level has changed. */

@@ -235,35 +235,35 @@ static bool rfc3339_ms(view v, uint64_t *ms)
 
 /* Where a field goes. Which of a reader's views it is, is its offset. */
 static const struct {
-        const char *name;
+        view name;
         size_t at;
 } fields[] = {
 #define QUOTA(n, part) offsetof(vendor_limits_reader, quotas[n].part)
-        {"date", offsetof(vendor_limits_reader, date)},
-        {"retry-after", offsetof(vendor_limits_reader, retry_after)},
-        {"retry-after-ms", offsetof(vendor_limits_reader, retry_after_ms)},
-        {"x-ms-retry-after-ms", offsetof(vendor_limits_reader, retry_after_ms)},
-        {"x-ratelimit-limit-requests", QUOTA(0, limit)},
-        {"x-ratelimit-remaining-requests", QUOTA(0, left)},
-        {"x-ratelimit-reset-requests", QUOTA(0, reset)},
-        {"x-ratelimit-limit", QUOTA(0, limit)},
-        {"x-ratelimit-remaining", QUOTA(0, left)},
-        {"x-ratelimit-reset", QUOTA(0, reset)},
-        {"anthropic-ratelimit-requests-limit", QUOTA(0, limit)},
-        {"anthropic-ratelimit-requests-remaining", QUOTA(0, left)},
-        {"anthropic-ratelimit-requests-reset", QUOTA(0, reset)},
-        {"x-ratelimit-limit-tokens", QUOTA(1, limit)},
-        {"x-ratelimit-remaining-tokens", QUOTA(1, left)},
-        {"x-ratelimit-reset-tokens", QUOTA(1, reset)},
-        {"anthropic-ratelimit-tokens-limit", QUOTA(1, limit)},
-        {"anthropic-ratelimit-tokens-remaining", QUOTA(1, left)},
-        {"anthropic-ratelimit-tokens-reset", QUOTA(1, reset)},
-        {"anthropic-ratelimit-input-tokens-limit", QUOTA(2, limit)},
-        {"anthropic-ratelimit-input-tokens-remaining", QUOTA(2, left)},
-        {"anthropic-ratelimit-input-tokens-reset", QUOTA(2, reset)},
-        {"anthropic-ratelimit-output-tokens-limit", QUOTA(3, limit)},
-        {"anthropic-ratelimit-output-tokens-remaining", QUOTA(3, left)},
-        {"anthropic-ratelimit-output-tokens-reset", QUOTA(3, reset)},
+        {VIEW_INIT("date"), offsetof(vendor_limits_reader, date)},
+        {VIEW_INIT("retry-after"), offsetof(vendor_limits_reader, retry_after)},
+        {VIEW_INIT("retry-after-ms"), offsetof(vendor_limits_reader, retry_after_ms)},
+        {VIEW_INIT("x-ms-retry-after-ms"), offsetof(vendor_limits_reader, retry_after_ms)},
+        {VIEW_INIT("x-ratelimit-limit-requests"), QUOTA(0, limit)},
+        {VIEW_INIT("x-ratelimit-remaining-requests"), QUOTA(0, left)},
+        {VIEW_INIT("x-ratelimit-reset-requests"), QUOTA(0, reset)},
+        {VIEW_INIT("x-ratelimit-limit"), QUOTA(0, limit)},
+        {VIEW_INIT("x-ratelimit-remaining"), QUOTA(0, left)},
+        {VIEW_INIT("x-ratelimit-reset"), QUOTA(0, reset)},
+        {VIEW_INIT("anthropic-ratelimit-requests-limit"), QUOTA(0, limit)},
+        {VIEW_INIT("anthropic-ratelimit-requests-remaining"), QUOTA(0, left)},
+        {VIEW_INIT("anthropic-ratelimit-requests-reset"), QUOTA(0, reset)},
+        {VIEW_INIT("x-ratelimit-limit-tokens"), QUOTA(1, limit)},
+        {VIEW_INIT("x-ratelimit-remaining-tokens"), QUOTA(1, left)},
+        {VIEW_INIT("x-ratelimit-reset-tokens"), QUOTA(1, reset)},
+        {VIEW_INIT("anthropic-ratelimit-tokens-limit"), QUOTA(1, limit)},
+        {VIEW_INIT("anthropic-ratelimit-tokens-remaining"), QUOTA(1, left)},
+        {VIEW_INIT("anthropic-ratelimit-tokens-reset"), QUOTA(1, reset)},
+        {VIEW_INIT("anthropic-ratelimit-input-tokens-limit"), QUOTA(2, limit)},
+        {VIEW_INIT("anthropic-ratelimit-input-tokens-remaining"), QUOTA(2, left)},
+        {VIEW_INIT("anthropic-ratelimit-input-tokens-reset"), QUOTA(2, reset)},
+        {VIEW_INIT("anthropic-ratelimit-output-tokens-limit"), QUOTA(3, limit)},
+        {VIEW_INIT("anthropic-ratelimit-output-tokens-remaining"), QUOTA(3, left)},
+        {VIEW_INIT("anthropic-ratelimit-output-tokens-reset"), QUOTA(3, reset)},
 #undef QUOTA
 };
 
@@ -272,7 +272,7 @@ void vendor_limits_begin(vendor_limits_reader *r) { *r = (vendor_limits_reader){
 void vendor_limits_field(vendor_limits_reader *r, view name, view value)
 {
         for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
-                if (view_equal_nocase(name, view_of_text(fields[i].name)))
+                if (view_equal_nocase(name, fields[i].name))
                         memcpy((char *)r + fields[i].at, &value, sizeof value);
 }
 

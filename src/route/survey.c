@@ -115,8 +115,9 @@ static double cost_of(const surveyor *s, const shore *at, const pick_way *w, con
 size_t survey_ways(const catalog *c, const board *b, const catalog_model *m, uint64_t now_ms, pick_way *ways)
 {
         const surveyor s = {c, b, m, now_ms, health_breaker_setup(&c->settings)};
-        shore shores[LIMIT_TARGETS];
-        burden burdens[PICK_WAYS];
+        /* Room for the largest pool; what an alias has not is not touched. */
+        __attribute__((uninitialized)) shore shores[LIMIT_TARGETS];
+        __attribute__((uninitialized)) burden burdens[PICK_WAYS];
         size_t count = 0, known = 0;
         double sum = 0;
         for (size_t t = 0; t < m->target_count; t++) {
