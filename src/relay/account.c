@@ -9,7 +9,7 @@ enum : uint64_t { WAKE_MS = 5 };
 
 void count(relay *r, counter_id c, uint64_t n)
 {
-        atomic_fetch_add_explicit(&r->setup.column->counters[c], n, memory_order_relaxed);
+        board_add(&r->setup.column->counters[c], n);
 }
 
 void gauge(relay *r, counter_id c, uint64_t now)
@@ -142,7 +142,7 @@ void account_exchange(exchange *x, ending why)
         assert(x->reserved_records > 0);
         commit(x, &r);
         count(x->relay, COUNTER_exchanges_ended, 1);
-        atomic_fetch_add_explicit(&x->relay->setup.column->endings[why], 1, memory_order_relaxed);
+        board_add(&x->relay->setup.column->endings[why], 1);
         if (x->target >= 0 && x->relay->setup.catalog->models[x->model].targets[x->target].downgrade)
                 count(x->relay, COUNTER_downgrades, 1);
         if (why == ENDING_WHOLE)

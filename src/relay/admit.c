@@ -10,18 +10,18 @@
  */
 enum : uint32_t { RECORDS = 2 * LIMIT_ATTEMPTS + 1 };
 
-#define TRY_CODE(call)                         \
-        do {                                   \
-                err_code try_code = (call);    \
-                if (try_code != ERR_NONE)      \
-                        return try_code;       \
+#define TRY_CODE(call)                      \
+        do {                                \
+                err_code try_code = (call); \
+                if (try_code != ERR_NONE)   \
+                        return try_code;    \
         } while (0)
 
 static const struct {
         http1_method method;
-        const char  *path;
-        route_kind   kind;
-        bool         prefix; /* something must follow */
+        const char *path;
+        route_kind kind;
+        bool prefix; /* something must follow */
 } routes[] = {
         {HTTP1_POST, "/v1/chat/completions", ROUTE_CHAT, false},
         {HTTP1_POST, "/v1/embeddings", ROUTE_EMBEDDINGS, false},
@@ -72,7 +72,7 @@ static err_code authenticate(exchange *x, const http1_head *h)
         static const uint8_t nobody[32], nothing[CLIENT_KEY_SECRET_BYTES];
         view id = {nothing, CLIENT_KEY_ID_BYTES}, secret = {nothing, CLIENT_KEY_SECRET_BYTES};
         bool well_formed = !failed(client_key_parse(presented_key(h), &id, &secret));
-        int  found = well_formed ? catalog_find_key(c, id) : -1;
+        int found = well_formed ? catalog_find_key(c, id) : -1;
         if (!well_formed) {
                 id = (view){nothing, CLIENT_KEY_ID_BYTES};
                 secret = (view){nothing, CLIENT_KEY_SECRET_BYTES};
@@ -117,7 +117,8 @@ static const catalog_key *key_of(const exchange *x) { return &x->relay->setup.ca
 
 static int key_slot(const exchange *x)
 {
-        return board_key_slot(x->relay->setup.board, secret_key_number(view_of_text(key_of(x)->id)));
+        uint64_t number = relay_number(&x->relay->key_numbers[x->key], key_of(x)->id);
+        return board_key_slot(x->relay->setup.board, number);
 }
 
 static err_code refuse_overloaded(relay *r)
@@ -138,7 +139,7 @@ static err_code key_free(exchange *x, int slot)
 static err_code claim(exchange *x)
 {
         relay *r = x->relay;
-        int    slot = key_slot(x);
+        int slot = key_slot(x);
         TRY_CODE(key_free(x, slot));
         if (!admit_room(r) || !usage_ring_reserve(r->setup.ring, RECORDS))
                 return refuse_overloaded(r);
@@ -196,7 +197,10 @@ static err_code place(exchange *x, const http1_head *h)
 void admit_queued(exchange *x)
 {
         const http1_head *h = x->client->parser.head;
-        x->refused = claim(x);
+        /* The keeper may have gone, or the vault been sealed, since the head was judged. */
+        x->refused = serving(x->relay);
+        if (x->refused == ERR_NONE)
+                x->refused = claim(x);
         if (x->refused == ERR_NONE)
                 x->refused = room_for_body(x, h);
 }
@@ -206,7 +210,7 @@ static void wishes(exchange *x, const http1_head *h)
 {
         static const struct {
                 const char *field;
-                uint64_t    ms;
+                uint64_t ms;
         } deadlines[] = {{"x-lethe-deadline-ms", 1}, {"x-stainless-timeout", 1000}};
         const catalog_key *key = &x->relay->setup.catalog->keys[x->key];
         for (size_t i = 0; i < sizeof deadlines / sizeof deadlines[0] && x->caller_ms == 0; i++) {
@@ -255,7 +259,7 @@ static uint64_t held_by(const exchange *x)
 
 bool admit_bytes(exchange *x, uint64_t bytes)
 {
-        relay   *r = x->relay;
+        relay *r = x->relay;
         uint64_t held = held_by(x) + bytes;
         if (held <= x->reserved_bytes)
                 return true;

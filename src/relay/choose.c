@@ -21,13 +21,6 @@ enum : uint64_t {
 };
 enum : uint32_t { REFUSALS = 3 /* in a row, before a key is set aside */ };
 
-static uint64_t random_u64(void)
-{
-        uint64_t n;
-        secret_random((uint8_t *)&n, sizeof n);
-        return n;
-}
-
 /* ---- cells ---- */
 
 static health *cell_open(relay *r, int cell)
@@ -82,7 +75,7 @@ static void keys_renew(relay *r)
 static void pass_back(relay *r, choice *c, size_t taken)
 {
         const breaker_setup setup = health_breaker_setup(&r->setup.catalog->settings);
-        const breaker_now   now = {.ms = net_now_ms(r->setup.loop), .random = random_u64()};
+        const breaker_now   now = {.ms = net_now_ms(r->setup.loop), .random = secret_draw_u64(&r->draws)};
         for (size_t i = 0; i < taken; i++) {
                 health_kind k = broken_by[i];
                 health     *h = cell_open(r, c->cells[k]);
@@ -97,7 +90,7 @@ static void pass_back(relay *r, choice *c, size_t taken)
 static bool pass_all(relay *r, choice *c, bool last)
 {
         const breaker_setup setup = health_breaker_setup(&r->setup.catalog->settings);
-        const breaker_now   now = {.ms = net_now_ms(r->setup.loop), .random = random_u64(), .last = last};
+        const breaker_now   now = {.ms = net_now_ms(r->setup.loop), .random = secret_draw_u64(&r->draws), .last = last};
         bool                probe = false;
         for (size_t i = 0; i < BREAKERS; i++) {
                 health_kind k = broken_by[i];
@@ -165,7 +158,7 @@ static pick_ask ask_of(const exchange *x, const choose_ask *ask)
                 .last_target = t->count > 0 ? t->ways[t->count - 1].target : -1,
                 .last_credential = t->count > 0 ? t->ways[t->count - 1].credential : -1,
                 .upstream_tries = t->upstreams,
-                .random = random_u64(),
+                .random = secret_draw_u64(&x->relay->draws),
         };
 }
 
@@ -185,7 +178,7 @@ static size_t ways_of(exchange *x, const choose_ask *ask, pick_way ways[static P
 
 int choose_peek(exchange *x, const choose_ask *ask)
 {
-        pick_way       ways[PICK_WAYS];
+        __attribute__((uninitialized)) pick_way ways[PICK_WAYS]; /* most aliases have one or two */
         size_t         n = ways_of(x, ask, ways);
         const pick_ask pick = ask_of(x, ask);
         int            way = pick_choose(&pick, ways, n).way;
@@ -250,12 +243,12 @@ static fault_class fault_of_disabled(const exchange *x, const pick_way *ways, si
 choose_result choose_way(exchange *x, const choose_ask *ask, choice *out)
 {
         enum : int { ROUNDS = 8 };
-        pick_way    ways[PICK_WAYS];
+        __attribute__((uninitialized)) pick_way ways[PICK_WAYS];
         keys_renew(x->relay);
         size_t      n = ways_of(x, ask, ways);
         pick_ask    pick = ask_of(x, ask);
         pick_result found = {.way = -1, .wait_ms = UINT64_MAX, .why = PICK_OPEN};
-        for (int i = 0; i < ROUNDS; i++, pick.random = random_u64()) {
+        for (int i = 0; i < ROUNDS; i++, pick.random = secret_draw_u64(&x->relay->draws)) {
                 found = pick_choose(&pick, ways, n);
                 if (found.way < 0)
                         break;
@@ -368,11 +361,11 @@ static void limits_note(health *h, const vendor_limits *l, uint64_t now)
 }
 
 /* Never less than the vendor asked for, and up to a tenth more: all relays and keys must not come back at once. */
-static uint64_t park_ms(const choose_end *e)
+static uint64_t park_ms(relay *r, const choose_end *e)
 {
         uint64_t after = e->limits == nullptr ? RETRY_AFTER_NONE : e->limits->after_ms;
         uint64_t ms = after == RETRY_AFTER_NONE ? PARK_MS : after < PARK_LEAST_MS ? PARK_LEAST_MS : after;
-        ms += ms * (random_u64() % 101) / 1000;
+        ms += ms * (secret_draw_u64(&r->draws) % 101) / 1000;
         return ms < RETRY_AFTER_MOST_MS ? ms : RETRY_AFTER_MOST_MS;
 }
 
@@ -402,7 +395,7 @@ static void cell_note(relay *r, choice *c, health_kind kind, const choose_end *e
         if (h == nullptr)
                 return;
         const breaker_setup setup = health_breaker_setup(&r->setup.catalog->settings);
-        const breaker_now   now = {.ms = net_now_ms(r->setup.loop), .random = random_u64()};
+        const breaker_now   now = {.ms = net_now_ms(r->setup.loop), .random = secret_draw_u64(&r->draws)};
         breaker_state       before = h->breaker.state;
         breaker_outcome     outcome = outcome_of(kind, e);
         if (kind == HEALTH_KEY && (outcome == OUTCOME_FAILED || outcome == OUTCOME_SLOW)
@@ -430,7 +423,7 @@ static void cell_note(relay *r, choice *c, health_kind kind, const choose_end *e
 static void rate_note(relay *r, const choice *c, const choose_end *e)
 {
         static const health_kind parked[] = {HEALTH_KEY, HEALTH_GROUP};
-        uint64_t                 ms = park_ms(e);
+        uint64_t                 ms = park_ms(r, e);
         for (size_t i = 0; i < sizeof parked / sizeof parked[0]; i++) {
                 health *h = cell_open(r, c->cells[parked[i]]);
                 if (h == nullptr)
@@ -448,7 +441,7 @@ void choose_report(relay *r, choice *c, const choose_end *e)
                 return;
         choose_end told = *e;
         /* When this process stood still, a vendor's answer may have lain there in time. */
-        if (r->lag_us > STALLED_US && (e->fault == FAULT_TIMEOUT || e->fault == FAULT_SLOW))
+        if (pressure_lag_us(r) > STALLED_US && (e->fault == FAULT_TIMEOUT || e->fault == FAULT_SLOW))
                 told = (choose_end){.fault = FAULT_LOST_RACE};
         for (size_t i = 0; i < BREAKERS; i++)
                 cell_note(r, c, broken_by[i], &told);
@@ -462,7 +455,7 @@ void choose_report(relay *r, choice *c, const choose_end *e)
 void choose_probed(relay *r, uint16_t upstream, bool good)
 {
         const breaker_setup setup = health_breaker_setup(&r->setup.catalog->settings);
-        const breaker_now   now = {.ms = net_now_ms(r->setup.loop), .random = random_u64()};
+        const breaker_now   now = {.ms = net_now_ms(r->setup.loop), .random = secret_draw_u64(&r->draws)};
         int     cell = board_cell_of(r->setup.board, health_upstream_id(&r->setup.catalog->upstreams[upstream]));
         health *h = cell_open(r, cell);
         if (h == nullptr)

@@ -93,8 +93,9 @@ static err on_token(exchange *x, const json_token *t)
                 redact_message_role(x->redactor, from_role(x->request.role));
         if (text != OPENAI_SCAN && text != OPENAI_KEY)
                 return OK;
-        x->chars += chars_of(view_slice(doc, t->start, t->end));
-        if (x->sticky == 0 && text == OPENAI_SCAN)
+        bool plain = t->ascii && !t->escaped;
+        x->chars += plain ? (uint32_t)(t->end - t->start) : chars_of(view_slice(doc, t->start, t->end));
+        if (x->relay->sticky && x->sticky == 0 && text == OPENAI_SCAN)
                 sticky_note(x, view_slice(doc, t->start, t->end));
         redact_string(x->redactor, doc, t->start, t->end, x->request.in_message ? 0 : FROM_OTHER);
         x->in_string = true;
@@ -196,8 +197,9 @@ static err prepare(exchange *x)
         const catalog *c = x->relay->setup.catalog;
         uint8_t        master[32];
         TRY(lease_copy_pseudonym_key(x->relay->setup.lease, master));
-        const char *project = c->projects[c->keys[x->key].project];
-        secret_derive(x->pseudonym_key, secret_key_number(view_of_text(project)), "piitoken", master);
+        uint16_t project = c->keys[x->key].project;
+        uint64_t number = relay_number(&x->relay->project_numbers[project], c->projects[project]);
+        secret_derive(x->pseudonym_key, number, "piitoken", master);
         wipe(master, sizeof master);
         edits_init(&x->edits, &x->arena);
         openai_request_begin(&x->request, x->route == ROUTE_CHAT ? OPENAI_CHAT : OPENAI_EMBEDDINGS);

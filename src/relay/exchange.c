@@ -9,6 +9,10 @@
 
 /* Everything of an exchange but its bodies: head, scanner, edits, placeholders. */
 enum : size_t { ARENA_BYTES = 48 * 1024 * 1024, ARENA_FIRST_BYTES = 32 * 1024 };
+/* Under load exchanges end and begin by the turn of the loop: as many as one turn brings, a megabyte at most. */
+enum : size_t { SPARE_CHUNKS = 32 };
+
+void exchange_stock(relay *r) { arena_stock_begin(&r->chunks, ARENA_FIRST_BYTES, SPARE_CHUNKS); }
 
 void exchange_stop(exchange *x, ending why, err_code code)
 {
@@ -49,12 +53,13 @@ exchange *exchange_new(client *c)
         x->key = x->key_slot = x->model = x->target = -1;
         arena_init(&x->arena, ARENA_BYTES);
         x->arena.first = ARENA_FIRST_BYTES;
+        x->arena.stock = &x->relay->chunks;
         region_init_in(&x->body, s->body_bytes, &x->arena);
         region_init_in(&x->out, LIMIT_RESPONSE_BYTES * 2, &x->arena);
         x->deadline = (net_timer){.fire = on_deadline, .ctx = x};
         x->begun_us = clock_us();
         uint8_t random[16];
-        secret_random(random, sizeof random);
+        secret_draw(&x->relay->draws, random, sizeof random);
         emit e = emit_into((uint8_t *)x->id, sizeof x->id - 1);
         emit_hex(&e, (view){random, sizeof random});
         net_timer_set(x->relay->setup.loop, &x->deadline, s->stream_ms);

@@ -10,6 +10,7 @@
 #define RELAY_EXCHANGE_H
 
 #include "base/arena.h"
+#include "base/secret.h"
 #include "codec/edit.h"
 #include "codec/http1.h"
 #include "codec/json_scan.h"
@@ -63,6 +64,10 @@ struct relay {
         uint64_t      lag_us;      /* how late the loop's clock was at worst in the last second */
         size_t        client_count;
         bool          draining;
+        bool          sticky;      /* some alias looks at how prompts begin */
+        arena_stock   chunks;      /* first chunks of exchanges */
+        secret_stock  draws;
+        uint64_t      key_numbers[LIMIT_KEYS], project_numbers[LIMIT_PROJECTS]; /* relay_number */
         uint32_t      left;        /* connections ended since memory was last given back to the system */
 };
 
@@ -220,7 +225,12 @@ void client_cut(client *c);
 /* A connection has ended. */
 void relay_left(relay *r);
 
+/* secret_key_number of a name of the catalog, kept where `kept` points; 0 there: not asked yet. */
+uint64_t relay_number(uint64_t *kept, const char *name);
+
 /* ---- exchange.c ---- */
+/* Begins the stock that exchanges take their first memory from. */
+void exchange_stock(relay *r);
 exchange *exchange_new(client *c);
 /* The one ending: accounts, cancels, wipes, frees. The caller's connection is told by client_answered before. */
 void exchange_end(exchange *x, ending why);
@@ -253,8 +263,12 @@ void queue_wake(relay *r);
 void pressure_begin(relay *r);
 /* Starts to measure. */
 void pressure_start(relay *r);
+/* Ends one that holds too much: says so, or cuts it where words would come too late. */
+void pressure_shed(exchange *x);
 /* What an admitted exchange may hold before it is counted singly (admit_bytes). */
 enum : size_t { EXCHANGE_BYTES = 96 * 1024 };
+/* How late the loop is or was in the last second, microseconds. */
+uint64_t pressure_lag_us(const relay *r);
 /* Bytes of the ledger, all classes. */
 uint64_t pressure_memory(const relay *r);
 

@@ -1,7 +1,4 @@
-#include <fcntl.h>
 #include <malloc.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/event.h"
@@ -17,25 +14,20 @@ enum : uint64_t { ACCEPTED_BYTES = 46 * 1024, DIALLED_BYTES = 64 * 1024, LEFT_OV
 
 /* ---- the ledger ---- */
 
-/* Once, before the sandbox closes: what is resident for everybody. 0: the system does not say. */
-static uint64_t resident(void)
+/* What is held for everybody: code, tables, buffers. */
+static uint64_t own_bytes(void)
 {
-        char text[128] = {};
-        int  fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-        if (fd < 0)
-                return 0;
-        ssize_t n = read(fd, text, sizeof text - 1);
-        close(fd);
-        const char *second = n <= 0 ? nullptr : strchr(text, ' ');
-        return second == nullptr ? 0 : strtoull(second, nullptr, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
+        enum : uint64_t { CODE_BYTES = 3 * 1024 * 1024 };
+        struct mallinfo2 m = mallinfo2();
+        return CODE_BYTES + m.arena + m.hblkhd;
 }
 
 uint64_t pressure_memory(const relay *r)
 {
-        uint64_t accepted = net_listener_connections(r->listener), all = net_sockets_of(r->setup.loop).now;
-        uint64_t dialled = all > accepted ? all - accepted : 0;
-        return r->own_bytes + LEFT_OVER_BYTES + accepted * ACCEPTED_BYTES + dialled * DIALLED_BYTES + r->exchanges * EXCHANGE_BYTES
-             + r->body_bytes;
+        net_sockets s = net_sockets_of(r->setup.loop);
+        uint64_t accepted = net_listener_connections(r->listener), dialled = s.now > accepted ? s.now - accepted : 0;
+        return r->own_bytes + LEFT_OVER_BYTES + accepted * ACCEPTED_BYTES + dialled * DIALLED_BYTES
+               + r->exchanges * EXCHANGE_BYTES + r->body_bytes + s.leaving_bytes;
 }
 
 /* ---- what is done on the rungs ---- */
@@ -59,7 +51,7 @@ static uint64_t held(const exchange *x) { return x->reserved_bytes + (x->admitte
 static exchange *largest(const relay *r)
 {
         exchange *found = nullptr;
-        uint64_t  most = 0;
+        uint64_t most = 0;
         for (const client *c = r->clients; c != nullptr; c = c->older)
                 if (c->exchange != nullptr && held(c->exchange) > most) {
                         found = c->exchange;
@@ -68,11 +60,16 @@ static exchange *largest(const relay *r)
         return found;
 }
 
-/* What a caller has not taken is what has to be freed: such a one is cut, because words would only wait behind it. */
-static void end_one(exchange *x)
+static bool unbearable(const relay *r)
+{
+        return pressure_memory(r) > pressure_bearable(r->setup.catalog->settings.memory_bytes);
+}
+
+/* What a caller has not taken may be what has to be freed: then he is cut, because words would only wait behind it. */
+void pressure_shed(exchange *x)
 {
         client *c = x->client;
-        if (net_unsent(c->conn) <= LIMIT_QUEUE_LOW_BYTES) {
+        if (!unbearable(x->relay) || net_unsent(c->conn) <= LIMIT_QUEUE_LOW_BYTES) {
                 exchange_stop(x, ENDING_SHED, ERR_OVERLOADED);
                 return;
         }
@@ -82,10 +79,10 @@ static void end_one(exchange *x)
 
 static void end_largest(relay *r)
 {
-        uint64_t bearable = pressure_bearable(r->setup.catalog->settings.memory_bytes), before = pressure_memory(r);
+        uint64_t before = pressure_memory(r);
         uint32_t ended = 0;
-        for (exchange *x; ended < ENDED_MOST && pressure_memory(r) > bearable && (x = largest(r)) != nullptr; ended++)
-                end_one(x);
+        for (exchange *x; ended < ENDED_MOST && unbearable(r) && (x = largest(r)) != nullptr; ended++)
+                pressure_shed(x);
         if (ended == 0)
                 return;
         count(r, COUNTER_shed_streams, ended);
@@ -93,6 +90,18 @@ static void end_largest(relay *r)
 }
 
 /* ---- looking ---- */
+
+static uint64_t late_us(const relay *r)
+{
+        uint64_t now = clock_us(), due = r->pulse.due_ms * 1000;
+        return net_timer_pending(&r->pulse) && now > due ? now - due : 0;
+}
+
+uint64_t pressure_lag_us(const relay *r)
+{
+        uint64_t late = late_us(r);
+        return late > r->lag_us ? late : r->lag_us;
+}
 
 /* The second worst of the last second for the ladder, the worst for the breakers: a machine that stood still for a
  * moment has no load to shed, but its timers tell nothing of vendors. */
@@ -113,16 +122,19 @@ static pressure_facts facts_of(relay *r)
         }
         r->lag_us = worst;
         net_sockets sockets = net_sockets_of(r->setup.loop);
-        return (pressure_facts){.memory = pressure_memory(r), .memory_most = r->setup.catalog->settings.memory_bytes,
-                                .sockets = sockets.now, .sockets_most = sockets.most, .lag_us = second,
+        return (pressure_facts){.memory = pressure_memory(r),
+                                .memory_most = r->setup.catalog->settings.memory_bytes,
+                                .sockets = sockets.now,
+                                .sockets_most = sockets.most,
+                                .lag_us = second,
                                 .lag_now_us = r->lags_us[0]};
 }
 
 static void on_pulse(void *ctx)
 {
-        relay         *r = ctx;
+        relay *r = ctx;
         pressure_facts f = facts_of(r);
-        uint8_t        before = r->pressure.level;
+        uint8_t before = r->pressure.level;
         if (pressure_step(&r->pressure, &f, net_now_ms(r->setup.loop))) {
                 event(EVENT_PRESSURE, r->pressure.level, before);
                 if (!r->draining)
@@ -141,7 +153,7 @@ void pressure_begin(relay *r)
 {
         static_assert(sizeof r->lags_us / sizeof *r->lags_us == PULSES);
         r->pulse = (net_timer){.fire = on_pulse, .ctx = r};
-        r->own_bytes = resident();
+        r->own_bytes = own_bytes();
 }
 
 void pressure_start(relay *r)

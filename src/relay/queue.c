@@ -87,7 +87,7 @@ static void on_turn(void *ctx)
 
 void queue_wake(relay *r)
 {
-        if (r->queue.count > 0)
+        if (r->queue.count > 0 && admit_room(r))
                 net_task_queue(r->setup.loop, &r->queue.turn);
 }
 
@@ -132,7 +132,7 @@ static bool make_room(relay *r, catalog_priority mine)
 
 bool queue_join(exchange *x)
 {
-        relay   *r = x->relay;
+        relay *r = x->relay;
         uint64_t ms = r->setup.catalog->settings.queue_ms;
         if (x->caller_ms != 0 && x->caller_ms < ms)
                 ms = x->caller_ms;
@@ -146,8 +146,7 @@ bool queue_join(exchange *x)
         look(r);
         if (!net_timer_pending(&r->queue.tick))
                 net_timer_set(r->setup.loop, &r->queue.tick, TICK_MS);
-        if (admit_room(r))
-                queue_wake(r);
+        queue_wake(r);
         return true;
 }
 

@@ -52,9 +52,17 @@ void relay_left(relay *r)
                 memory_return(r);
 }
 
+uint64_t relay_number(uint64_t *kept, const char *name)
+{
+        if (*kept == 0)
+                *kept = secret_key_number(view_of_text(name));
+        return *kept;
+}
+
 static void on_housekeeping(void *ctx)
 {
         relay *r = ctx;
+        arena_stock_clear(&r->chunks);
         if (!r->draining) {
                 tickets_refresh(r);
                 if (r->left > 0)
@@ -115,6 +123,9 @@ relay *relay_new(const relay_setup *s)
         r->lease_version = atomic_load_explicit(&s->lease->version, memory_order_relaxed);
         r->housekeeping = (net_timer){.fire = on_housekeeping, .ctx = r};
         r->wake = (net_timer){.fire = account_wake, .ctx = r};
+        exchange_stock(r);
+        for (size_t m = 0; m < s->catalog->model_count; m++)
+                r->sticky = r->sticky || s->catalog->models[m].sticky == STICKY_PROMPT;
         queue_begin(r);
         pressure_begin(r);
         const upstreams_setup up = {s->loop, s->resolver, s->catalog, s->lease, s->column, s->clients};
@@ -162,6 +173,8 @@ void relay_drain(relay *r, uint64_t drain_ms)
         if (r->probes != nullptr)
                 probes_stop(r->probes);
         upstreams_close_idle(r->upstreams);
+        /* There are few to come: what ends now goes back at once. */
+        r->chunks.most = 0;
         r->drain_until_ms = net_now_ms(r->setup.loop)
                           + (drain_ms != 0 ? drain_ms : r->setup.catalog->settings.drain_ms);
         for (client *c = r->clients; c != nullptr; c = c->older)

@@ -229,12 +229,6 @@ static err event_take(run *r, view data, bool *error)
         return written;
 }
 
-static void overloaded(exchange *x)
-{
-        forward_drop_all(x, FAULT_LOST_RACE);
-        reply_error(x, ERR_OVERLOADED, (view){});
-}
-
 /* An error in the place of an event: what it says decides whether and where to go on. */
 static fault_class error_fault(run *r, view data)
 {
@@ -344,7 +338,7 @@ void stream_data(run *r, view bytes)
                 chunk_send(r);
         tail_watch(r);
         if (!admit_bytes(x, 0))
-                overloaded(x);
+                pressure_shed(x);
 }
 
 void stream_done(run *r, bool whole, fault_class fault, const attempt_facts *f)

@@ -115,7 +115,7 @@ static const struct {
          FAULT("500", "{}"),
          VENDOR_KEEP,
          USAGE_ESTIMATED,
-         {19, 0, 0, 1, 0},
+         {19, 0, 0, 0, 0},
          ENDING_UPSTREAM_ERROR,
          false,
          false},

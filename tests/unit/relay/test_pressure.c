@@ -196,7 +196,8 @@ static void test_idle(void)
         caller_leave();
         tap_ok(ask_chat(BODY) == 200, SUBJECT, "a caller who has asked and stays");
         settings()->memory_bytes = pressure_memory(fx.relay) * 1000 / 930;
-        tap_ok(run_until(caller_gone, &me, 4500) && me.why == NET_CLEAN, SUBJECT, "is let go soon when memory is scarce");
+        tap_ok(run_until(caller_gone, &me, 4500) && me.why == NET_CLEAN, SUBJECT,
+               "is let go soon when memory is scarce");
         settings()->idle_ms = LIMIT_IDLE_MS;
         over();
 }
@@ -229,10 +230,11 @@ static void test_cost(void)
 {
         enum : int { BATCHES = 40, BATCH = 50 };
         char request[500];
-        int n = snprintf(request, sizeof request,
-                         "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nContent-Length: "
-                         "%zu\r\n\r\n%s",
-                         fx.key[0], strlen(BODY), BODY);
+        int n = snprintf(
+                request, sizeof request,
+                "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nContent-Length: "
+                "%zu\r\n\r\n%s",
+                fx.key[0], strlen(BODY), BODY);
         double best[2] = {1e9, 1e9};
         for (int kind = 0; kind < 2; kind++) {
                 caller_leave();

@@ -30,14 +30,18 @@ static void chat_by(caller *c, int key, const char *fields)
         c->len = 0;
         c->in[0] = '\0';
         snprintf(text, sizeof text,
-                 "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n%sContent-Length: "
+                 "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer "
+                 "%s\r\n%sContent-Length: "
                  "%zu\r\n\r\n%s",
                  fx.key[key], fields, strlen(BODY), BODY);
         net_write(c->conn, view_of_text(text));
         run_for(5);
 }
 
-static unsigned status(caller *c, uint64_t ms) { return run_until(caller_whole, c, ms) && c->in[0] != '\0' ? c->status : 0; }
+static unsigned status(caller *c, uint64_t ms)
+{
+        return run_until(caller_whole, c, ms) && c->in[0] != '\0' ? c->status : 0;
+}
 
 static bool has_answer(const caller *c) { return c->len > 0; }
 
@@ -189,10 +193,11 @@ static void test_pieces(void)
 {
         static char text[300 * 1024];
         bool all = true;
-        int n = snprintf(text, sizeof text,
-                         "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nConnection: "
-                         "close\r\nContent-Length: %zu\r\n\r\n%s",
-                         fx.key[0], strlen(BODY), BODY);
+        int n = snprintf(
+                text, sizeof text,
+                "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nConnection: "
+                "close\r\nContent-Length: %zu\r\n\r\n%s",
+                fx.key[0], strlen(BODY), BODY);
         for (int cut = n - (int)strlen(BODY) - 5; cut <= n; cut++) {
                 take_the_place();
                 dial(&crowd[1]);
@@ -202,7 +207,8 @@ static void test_pieces(void)
                 run_for(4);
                 bool waits = fx.relay->queue.count == 1;
                 free_the_place();
-                all = all && waits && status(&crowd[1], 1000) == 200 && strstr(vendor.last, "\"messages\":[]}") != nullptr;
+                all = all && waits && status(&crowd[1], 1000) == 200
+                      && strstr(vendor.last, "\"messages\":[]}") != nullptr;
         }
         tap_ok(all, SUBJECT, "a request that comes in two pieces is whole after waiting, wherever it is cut");
 
@@ -227,14 +233,16 @@ static void test_pieces(void)
         static char long_body[250 * 1024];
         memset(long_body, ' ', sizeof long_body - 1);
         memcpy(long_body, BODY, strlen(BODY));
-        n = snprintf(text, sizeof text,
-                     "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nContent-Length: "
-                     "%zu\r\n\r\n%s",
-                     fx.key[0], sizeof long_body - 1, long_body);
+        n = snprintf(
+                text, sizeof text,
+                "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nContent-Length: "
+                "%zu\r\n\r\n%s",
+                fx.key[0], sizeof long_body - 1, long_body);
         net_write(crowd[1].conn, (view){(const uint8_t *)text, (size_t)n});
         run_for(30);
-        bool little = fx.relay->queue.count == 1
-                      && fx.relay->queue.first[PRIORITY_NORMAL]->client->held.len <= LIMIT_QUEUE_LOW_BYTES + LIMIT_READ_BYTES;
+        bool little =
+                fx.relay->queue.count == 1
+                && fx.relay->queue.first[PRIORITY_NORMAL]->client->held.len <= LIMIT_QUEUE_LOW_BYTES + LIMIT_READ_BYTES;
         free_the_place();
         tap_ok(little && status(&crowd[1], 1000) == 200, SUBJECT, "of a long body little is read before");
 }

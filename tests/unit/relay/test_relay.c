@@ -38,10 +38,21 @@ static void end_stream(void)
         c->conn = nullptr;
 }
 
+static void test_numbers(void)
+{
+        uint64_t kept = 0, number = secret_key_number(VIEW("Ab3dEf6h"));
+        tap_ok(relay_number(&kept, "Ab3dEf6h") == number && kept == number, SUBJECT, "a name's number is kept");
+        tap_ok(relay_number(&kept, "not asked for") == number, SUBJECT, "and not made again");
+}
+
 static void test_drain(void)
 {
         static caller idle, late;
         net_target to = {.family = 4, .address = {127, 0, 0, 1}, .port = fx.port};
+        begin_stream();
+        end_stream();
+        tap_ok(answered() && fx.relay->exchanges == 0 && fx.relay->chunks.count == 1, SUBJECT,
+               "keeps the memory an exchange began in for the next one");
         begin_stream();
         idle.conn = net_dial(fx.loop, &to, &caller_user, &idle);
         run_for(5);
@@ -61,6 +72,7 @@ static void test_drain(void)
         tap_ok(run_until(is_drained, nullptr, 1000), SUBJECT, "then says so");
         run_for(20);
         tap_ok(fx.drained == 1, SUBJECT, "once");
+        tap_ok(fx.relay->chunks.count == 0, SUBJECT, "and has given back what nobody took");
 }
 
 static void test_forced(void)
@@ -91,6 +103,7 @@ int main(void)
         waitpid(child, &status, 0);
         tap_ok(status == 0, "forced drain", "cuts what still runs when its time is over, and accounts for it");
         fx_begin();
+        test_numbers();
         test_drain();
         return fx_end();
 }

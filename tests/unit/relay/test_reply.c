@@ -9,7 +9,8 @@ static void test_overloaded(void)
         bool good = true, after[4] = {};
         for (int close = 0; close < 2; close++)
                 for (uint64_t spread = 0; spread < 3; spread++) {
-                        const char *text = reply_overloaded(close == 1, spread), *length = strstr(text, "content-length: ");
+                        const char *text = reply_overloaded(close == 1, spread),
+                                   *length = strstr(text, "content-length: ");
                         end = strstr(text, "\r\n\r\n");
                         good = good && length != nullptr && strtoul(length + 16, nullptr, 10) == strlen(end + 4)
                                && (strstr(text, "\r\nconnection: close\r\n") != nullptr) == (close == 1)
