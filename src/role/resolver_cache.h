@@ -9,8 +9,8 @@ enum : uint32_t {
         RESOLVER_NAMES = 512,
         RESOLVER_TTL_MIN_S = 5,
         RESOLVER_TTL_MAX_S = 300,
-        RESOLVER_FAILED_S = 5,   /* a failure is believed so long */
-        RESOLVER_STALE_S = 3600, /* the last good addresses are kept so long when DNS fails */
+        RESOLVER_FAILED_S = 5,       /* a failure is believed so long */
+        RESOLVER_STALE_S = 3600,     /* the last good addresses are kept so long when DNS fails */
         RESOLVER_PATIENCE_MS = 1800, /* so long somebody waits for news who could go on with those (RFC 8767, 5) */
 };
 

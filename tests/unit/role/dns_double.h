@@ -83,7 +83,7 @@ static inline size_t dns_record(uint8_t *out, size_t at, unsigned type, unsigned
 /* The answer to a name; 0: silence. */
 static inline size_t dns_answer(const dns_query *q, uint8_t *out, bool tcp)
 {
-        static unsigned flips;
+        static unsigned flips, lates;
         unsigned        count = 1, ttl = 60, last = 1;
         if (strncmp(q->name, "silent", 6) == 0)
                 return 0;
@@ -98,6 +98,13 @@ static inline size_t dns_answer(const dns_query *q, uint8_t *out, bool tcp)
         if (strcmp(q->name, "flip") == 0) {
                 last = ++flips;
                 ttl = 0;
+        }
+        if (strcmp(q->name, "late") == 0) {
+                ttl = 0;
+                lates += q->type == DNS_A;
+                last = lates > 1 ? 2 : 1;
+                if (lates == 2 && q->type == DNS_A)
+                        usleep(3000000);
         }
         if (strcmp(q->name, "large") == 0) {
                 size_t len = dns_head(q, out, 0, 0);
@@ -162,16 +169,30 @@ static inline void dns_serve_tcp(int listener, _Atomic unsigned *queries)
         close(fd);
 }
 
-static inline void dns_double_start(dns_double *d)
+/* Both sockets on one port, which is nobody else's in either protocol. */
+static inline bool dns_double_bind(dns_double *d, int *udp, int *tcp)
 {
         struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
         socklen_t          len = sizeof a;
-        int                udp = socket(AF_INET, SOCK_DGRAM, 0), tcp = socket(AF_INET, SOCK_STREAM, 0);
+        *udp = socket(AF_INET, SOCK_DGRAM, 0);
+        *tcp = socket(AF_INET, SOCK_STREAM, 0);
+        if (bind(*udp, (struct sockaddr *)&a, sizeof a) == 0 && getsockname(*udp, (struct sockaddr *)&a, &len) == 0
+            && bind(*tcp, (struct sockaddr *)&a, sizeof a) == 0 && listen(*tcp, 8) == 0) {
+                d->port = ntohs(a.sin_port);
+                return true;
+        }
+        close(*udp);
+        close(*tcp);
+        return false;
+}
+
+static inline void dns_double_start(dns_double *d)
+{
+        int udp, tcp, tries = 20;
         d->queries = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-        if (bind(udp, (struct sockaddr *)&a, sizeof a) != 0 || getsockname(udp, (struct sockaddr *)&a, &len) != 0
-            || bind(tcp, (struct sockaddr *)&a, sizeof a) != 0 || listen(tcp, 8) != 0)
-                abort();
-        d->port = ntohs(a.sin_port);
+        while (!dns_double_bind(d, &udp, &tcp))
+                if (--tries == 0)
+                        abort();
         d->pid = fork();
         /* A test that ends early takes its server with it. */
         if (d->pid == 0)

@@ -4,6 +4,7 @@
 #include "base/event.h"
 #include "ipc/resolve.h"
 #include "ipc/wire.h"
+#include "role/resolver_cache.h"
 #include "support/tap.h"
 #include "unit/role/dns_double.h"
 
@@ -231,6 +232,56 @@ static void test_silence(play *p)
         close(other);
 }
 
+/* Whether an answer with this last byte comes within `least` to `most` ms of `from`. */
+static bool said_between(int fd, uint8_t last, uint64_t from, uint64_t least, uint64_t most)
+{
+        resolve_answer a = {};
+        bool           came = answer_within(fd, 5000, &a);
+        uint64_t       took = clock_ms() - from;
+        printf("# %u after %llu ms\n", a.addresses[0].bytes[3], (unsigned long long)took);
+        return came && a.failed == 0 && a.count > 0 && a.addresses[0].bytes[3] == last && took >= least && took <= most;
+}
+
+/* Its addresses were good until five seconds after `learnt`, and its server needs three seconds now. */
+static void test_patience(play *p, uint64_t learnt)
+{
+        int relay = pair_of(p), other = pair_of(p);
+        while (clock_ms() < learnt + RESOLVER_TTL_MIN_S * 1000 + 50)
+                usleep(10000);
+        uint64_t before = clock_ms();
+        ask(relay, 1, "late.test");
+        usleep(1000000);
+        ask(other, 2, "late.test");
+        tap_ok(said_between(relay, 1, before, RESOLVER_PATIENCE_MS, 2500), SUBJECT,
+               "while a server is silent the last good addresses are said after 1.8 s");
+        tap_ok(said_between(other, 1, before, RESOLVER_PATIENCE_MS, 2500), SUBJECT,
+               "to who asked later at the same time");
+        uint64_t again = clock_ms();
+        ask(other, 3, "late.test");
+        tap_ok(said_between(other, 1, again, 0, 500), SUBJECT, "who asks then does not wait");
+        resolve_answer a = {};
+        bool           at_once = true;
+        /* c-ares gives up after two to four seconds by a chance of its own; that is believed for five. */
+        for (; at_once && a.addresses[0].bytes[3] != 2 && clock_ms() < before + 15000; usleep(50000)) {
+                ask(other, 4, "late.test");
+                at_once = answer_within(other, 500, &a) && a.failed == 0;
+        }
+        tap_ok(at_once && a.addresses[0].bytes[3] == 2, SUBJECT,
+               "nor who asks later, and the new addresses come when the server speaks again");
+        close(relay);
+        close(other);
+}
+
+static uint64_t learn(play *p, const char *name)
+{
+        resolve_answer a = {};
+        int            relay = pair_of(p);
+        ask(relay, 1, name);
+        must(answer_within(relay, 5000, &a) && a.count > 0);
+        close(relay);
+        return clock_ms();
+}
+
 static void test_conf(void)
 {
         static const struct {
@@ -271,7 +322,9 @@ int main(void)
         test_starts(&p);
         test_questions(&p);
         test_bad_relays(&p);
+        uint64_t learnt = learn(&p, "late.test");
         test_silence(&p);
+        test_patience(&p, learnt);
         close(p.control);
         int status = 0;
         waitpid(p.pid, &status, 0);

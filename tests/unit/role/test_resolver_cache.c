@@ -71,6 +71,33 @@ static void test_times(void)
                "a new answer ends the failure");
 }
 
+static void test_patience(void)
+{
+        resolver_name  n = {.text = "a"};
+        resolve_answer a, found = found_with(100, 1);
+        resolver_cache_asked(&n, START);
+        tap_ok(n.asking && resolver_cache_wait_ms(&n, START + 60 * S) == RESOLVER_TO_ITS_END, SUBJECT,
+               "who waits for a name that was never known waits to the question's end");
+        resolver_cache_good(&n, &found, START);
+        uint64_t out = START + 100 * S;
+        resolver_cache_asked(&n, out);
+        tap_ok(resolver_cache_look(&n, out, &a) == RESOLVER_ASK
+                       && resolver_cache_wait_ms(&n, out) == RESOLVER_PATIENCE_MS,
+               SUBJECT, "who waits for one whose time is over waits 1.8 s");
+        tap_ok(resolver_cache_look(&n, out + 1799, &a) == RESOLVER_ASK && resolver_cache_wait_ms(&n, out + 1799) == 1,
+               SUBJECT, "counted from the question's begin");
+        tap_ok(resolver_cache_look(&n, out + 1800, &a) == RESOLVER_ANSWER && a.count == 1 && a.failed == 0
+                       && a.ttl_s == RESOLVER_TTL_MIN_S && resolver_cache_wait_ms(&n, out + 1800) == 0,
+               SUBJECT, "then the last good addresses are said, for a short time");
+        resolver_cache_good(&n, &found, out + 2 * S);
+        tap_ok(!n.asking && resolver_cache_look(&n, out + 102 * S, &a) == RESOLVER_ASK, SUBJECT,
+               "the next question is waited for anew");
+        resolver_cache_asked(&n, out + 3701 * S);
+        tap_ok(resolver_cache_wait_ms(&n, out + 3701 * S + 900) == 900
+                       && resolver_cache_wait_ms(&n, out + 3703 * S) == RESOLVER_TO_ITS_END,
+               SUBJECT, "an hour after their time the addresses are nobody's answer any more");
+}
+
 static void test_failures(void)
 {
         resolver_name  n = {.text = "a"};
@@ -118,6 +145,7 @@ int main(void)
 {
         test_names();
         test_times();
+        test_patience();
         test_failures();
         test_clamps();
         test_places();
