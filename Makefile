@@ -12,6 +12,7 @@ endif
 endif
 include scripts/mk/flags.mk
 include scripts/mk/build.mk
+include scripts/mk/sim.mk
 include scripts/mk/test.mk
 else
 include scripts/mk/host.mk

@@ -1,8 +1,10 @@
 # Everything that judges. One runner counts: scripts/run-tests.
-test: build san nowipe unit replay build/bench/load ## the tests for every day (T=unit/base: only those); ends in one line: N passed, N failed, N skipped
+# The simulation is many programs: it is built where it may be asked for.
+SIMULATION := $(if $(filter-out fault fault/ fault/s%,$(T)),,sim)
+test: build san nowipe unit replay $(SIMULATION) build/bench/load ## the tests for every day (T=unit/base: only those); ends in one line: N passed, N failed, N skipped
 	@scripts/run-tests $(T)
 
-test-full: build san nowipe unit replay build/bench/load ## and those that take long
+test-full: build san nowipe unit replay $(SIMULATION) build/bench/load ## and those that take long
 	@scripts/run-tests --full $(T)
 
 check: build ## the rules of the house, checked by scripts/check-*
@@ -30,6 +32,11 @@ build/bench/bench_policy: build/obj/release/tests/bench/bench_policy.o build/obj
 	@mkdir -p $(@D)
 	@echo 'link $@'
 	$Q$(CC) $(LDFLAGS_release) $^ $(LIBS) -o $@ $(SAY_IF_IT_FAILS)
+
+# Its own allocator stands before everybody's.
+REFUSING := $(foreach name,malloc calloc mmap mremap,-Wl,--wrap=$(name))
+build/test/relay/test_torture: LDFLAGS_release += $(REFUSING)
+build/san/test/relay/test_torture: LDFLAGS_san += $(REFUSING) -Wl,--wrap=realloc
 
 format: ## sets all C by .clang-format
 	@find src tests -name '*.[ch]' -print0 | xargs -0 clang-format -i
