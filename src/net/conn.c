@@ -25,16 +25,34 @@ static void dirty_add(net_conn *c)
         c->loop->dirty = c;
 }
 
+static void on_lost(void *ctx)
+{
+        conn_handshake_over(ctx, true);
+        conn_end(ctx, NET_CUT);
+}
+
+/* There was no memory for bytes that had to go out: what comes behind them may not go out either, and whoever is in the
+ * middle of a call finds the connection still there. */
+static void lose(net_conn *c)
+{
+        c->broken = true;
+        c->begin.run = on_lost;
+        net_task_queue(c->loop, &c->begin);
+}
+
 static void out_append(net_conn *c, view cipher)
 {
+        if (c->broken)
+                return;
         if (c->out_len + cipher.len > c->out_room) {
                 size_t room = c->out_room == 0 ? OUT_FIRST_BYTES : c->out_room * 2;
                 while (room < c->out_len + cipher.len)
                         room *= 2;
                 uint8_t *bytes = realloc(c->out, room);
-                /* Out of memory inside a record cannot be undone; the process is replaced. */
-                if (bytes == nullptr)
-                        abort();
+                if (bytes == nullptr) {
+                        lose(c);
+                        return;
+                }
                 c->out = bytes;
                 c->out_room = room;
         }
@@ -447,15 +465,13 @@ static void on_secure(void *ctx)
         conn_begin(c, nullptr, c->client);
 }
 
-static void on_secure_failed(void *ctx) { conn_end(ctx, NET_CUT); }
-
 void net_secure(net_conn *c, tls_client *client, view early)
 {
         assert(c->state == CONN_OPEN && c->tls == nullptr && c->listener == nullptr);
         c->state = CONN_SECURING;
         c->client = client;
         conn_stop_reading(c);
-        c->begin.run = conn_keep_early(c, early) ? on_secure : on_secure_failed;
+        c->begin.run = !c->broken && conn_keep_early(c, early) ? on_secure : on_lost;
         net_task_queue(c->loop, &c->begin);
 }
 
