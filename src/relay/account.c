@@ -103,9 +103,10 @@ static void attempt_report(run *r, fault_class fault, const attempt_facts *f)
         /* How long a whole chat answer takes says more of its length than of its vendor. */
         if (x->streaming) {
                 e.content_us = since(r->begun_us, r->content_us);
-                e.first_us = e.content_us != 0 ? e.content_us : f->first_us;
+                /* A refusal comes at once, and so may the head of one that then waits: neither says how fast it is. */
+                e.first_us = e.content_us != 0 ? e.content_us : fault == FAULT_CLASSES ? f->first_us : 0;
                 e.slow_us = (uint64_t)m->first_token_ms * 1000;
-        } else if (x->route == ROUTE_EMBEDDINGS) {
+        } else if (x->route == ROUTE_EMBEDDINGS && fault == FAULT_CLASSES) {
                 e.first_us = e.content_us = f->first_us;
         }
         /* One that lost or was too slow took at least so long. */

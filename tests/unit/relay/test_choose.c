@@ -48,6 +48,27 @@ static void test_good(void)
                "while it runs it is in flight; a caller that leaves takes it along");
 }
 
+static void test_speed(void)
+{
+        static const char     streamed[] = "{\"model\":\"m\",\"messages\":[],\"stream\":true}";
+        const vendor_step     fails[] = {{FAULT("503", "{}"), VENDOR_KEEP}};
+        const catalog_target *target = &fx.catalog->models[0].targets[0];
+        uint32_t              samples = of(health_model_id(one(), target)).load.samples;
+        fx.catalog->settings.attempts = 1;
+        vendor_does(fails, 1);
+        bool refused = ask_chat(streamed) == 503;
+        tap_ok(refused && of(health_model_id(one(), target)).load.samples == samples, SUBJECT,
+               "a way that refuses at once does not become faster by it");
+        const vendor_step well[] = {{STREAM_HEAD "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\n"
+                                                 "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":"
+                                                 "\"stop\"}]}\n\ndata: [DONE]\n\n",
+                                     VENDOR_CLOSE}};
+        vendor_does(well, 1);
+        bool said = ask_chat(streamed) == 200;
+        tap_ok(said && of(health_model_id(one(), target)).load.samples == samples + 1, SUBJECT, "one that speaks is known");
+        fx.catalog->settings.attempts = LIMIT_ATTEMPTS;
+}
+
 static void test_rate(void)
 {
         const vendor_step limited[] = {
@@ -124,6 +145,7 @@ int main(void)
 {
         fx_begin();
         test_good();
+        test_speed();
         test_rate();
         test_refused();
         test_breaker();
