@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -26,6 +27,7 @@ typedef struct conn {
         const char *request; /* being sent */
         size_t request_len, sent;
         double asked_us, event_us; /* when it was due; when its last event came */
+        double began_us;           /* when it was really sent */
         answer answer;
 } conn;
 
@@ -46,7 +48,7 @@ typedef struct load {
         int opened, opening, ready; /* connections tried; in handshake; warm, or past the first event */
         uint64_t asked, answered, errors, resumed, events, bytes;
         double began_us, ended_us, due_us;
-        numbers latency, gaps;
+        numbers latency, gaps, refusals;
 } load;
 
 static double now_us(void)
@@ -168,8 +170,10 @@ static void conn_ask(load *l, conn *c, double due_us)
         c->busy = true;
         c->first = false;
         c->asked_us = due_us;
+        c->began_us = now_us();
         c->event_us = 0;
         answer_reset(&c->answer);
+        c->answer.look = l->opt.refusals;
         l->asked += l->phase == PHASE_RUN && !l->opt.fresh;
 }
 
@@ -180,9 +184,11 @@ static void conn_failed(load *l, conn *c, const char *what)
         if (l->errors++ < 3)
                 fprintf(stderr, "load: %s (connection %ld, busy %d, status %d, %s, errno %d)\n", what, c - l->conns,
                         c->busy, c->answer.status, why, errno);
-        if (l->errors > ERRORS_MAX)
+        if (l->errors > ERRORS_MAX && !l->opt.refusals)
                 give_up("too many errors");
         conn_close(l, c);
+        if (l->opt.refusals && l->phase == PHASE_RUN)
+                conn_open(l, c);
 }
 
 static bool more_to_ask(const load *l)
@@ -190,10 +196,42 @@ static bool more_to_ask(const load *l)
         return l->phase == PHASE_RUN && (l->opt.requests == 0 || l->asked < l->opt.requests);
 }
 
+/* What is allowed with `refusals`: to be told when to come back. */
+static void conn_refused(load *l, conn *c)
+{
+        const char *after = answer_field(&c->answer, "retry-after"), *close = answer_field(&c->answer, "connection");
+        if (after == nullptr || atoi(after) < 1) {
+                conn_failed(l, c, "refused without a time to come back");
+                return;
+        }
+        /* One that is to be held is asked for again with the next turn. */
+        if (l->opt.hold) {
+                conn_close(l, c);
+                return;
+        }
+        if (l->phase == PHASE_WARM)
+                l->ready++;
+        else
+                numbers_add(&l->refusals, now_us() - c->began_us);
+        if (close != nullptr && strncasecmp(close, "close", 5) == 0) {
+                conn_close(l, c);
+                conn_open(l, c);
+        }
+}
+
 /* A whole answer is there. */
 static void conn_answered(load *l, conn *c)
 {
         c->busy = false;
+        if (l->opt.refusals && c->answer.status == 503) {
+                conn_refused(l, c);
+                return;
+        }
+        /* A stream that has not said so is not over. */
+        if (l->opt.refusals && (c->answer.failed || (c->answer.events > 0 && !c->answer.done))) {
+                conn_failed(l, c, "broken off");
+                return;
+        }
         if (c->answer.status != 200) {
                 conn_failed(l, c, "refused");
                 return;
@@ -433,6 +471,8 @@ static void report(load *l)
                l->answered, l->errors, l->events, l->bytes, (l->ended_us - l->began_us) / 1e6, l->resumed,
                numbers_at(&l->latency, 0.5), numbers_at(&l->latency, 0.9), numbers_at(&l->latency, 0.99),
                numbers_at(&l->latency, 0.999), numbers_at(&l->latency, 1));
+        printf("\"refused\":%zu,\"refusal_p50_us\":%.1f,\"refusal_p99_us\":%.1f,", l->refusals.count,
+               numbers_at(&l->refusals, 0.5), numbers_at(&l->refusals, 0.99));
         printf("\"gap_p50_us\":%.1f,\"gap_p99_us\":%.1f,\"gap_max_us\":%.1f}\n", numbers_at(&l->gaps, 0.5),
                numbers_at(&l->gaps, 0.99), numbers_at(&l->gaps, 1));
         fflush(stdout);
@@ -456,23 +496,12 @@ static SSL_CTX *tls_make(load *l)
 static void options_read(options *o, int argc, char **argv)
 {
         const struct option rows[] = {
-                {"port", 1, nullptr, 'p'},
-                {"ca", 1, nullptr, 'a'},
-                {"name", 1, nullptr, 'n'},
-                {"path", 1, nullptr, 't'},
-                {"keys", 1, nullptr, 'k'},
-                {"body", 1, nullptr, 'b'},
-                {"warm", 1, nullptr, 'w'},
-                {"conns", 1, nullptr, 'c'},
-                {"seconds", 1, nullptr, 's'},
-                {"rate", 1, nullptr, 'r'},
-                {"requests", 1, nullptr, 'q'},
-                {"mark", 1, nullptr, 'm'},
-                {"fresh", 0, &o->fresh, 1},
-                {"resume", 0, &o->resume, 1},
-                {"idle", 0, &o->idle, 1},
-                {"hold", 0, &o->hold, 1},
-                {},
+                {"port", 1, nullptr, 'p'},  {"ca", 1, nullptr, 'a'},          {"name", 1, nullptr, 'n'},
+                {"path", 1, nullptr, 't'},  {"keys", 1, nullptr, 'k'},        {"body", 1, nullptr, 'b'},
+                {"warm", 1, nullptr, 'w'},  {"conns", 1, nullptr, 'c'},       {"seconds", 1, nullptr, 's'},
+                {"rate", 1, nullptr, 'r'},  {"requests", 1, nullptr, 'q'},    {"mark", 1, nullptr, 'm'},
+                {"fresh", 0, &o->fresh, 1}, {"resume", 0, &o->resume, 1},     {"idle", 0, &o->idle, 1},
+                {"hold", 0, &o->hold, 1},   {"refusals", 0, &o->refusals, 1}, {},
         };
         *o = (options){.name = "localhost", .path = "/v1/chat/completions", .conns = 1, .seconds = 1};
         for (int row; (row = getopt_long(argc, argv, "", rows, nullptr)) != -1;) {

@@ -20,7 +20,7 @@ typedef enum answer_at {
         AT_BAD
 } answer_at;
 
-enum { ANSWER_HEAD_BYTES = 16 * 1024 };
+enum { ANSWER_HEAD_BYTES = 16 * 1024, ANSWER_LINE_BYTES = 2048 };
 
 typedef struct answer {
         answer_at at;
@@ -30,11 +30,19 @@ typedef struct answer {
         uint64_t left;   /* of the body, or of the chunk */
         uint64_t events; /* blank lines seen in the body */
         uint64_t line;   /* bytes in the line being read, of the body or of the trailer */
+        /* With `look` the events themselves are read too: is there text in one, an error, the end? */
+        bool look, content, failed, done;
+        size_t text_len;
+        char text[ANSWER_LINE_BYTES]; /* the beginning of that line */
 } answer;
 
+/* Leaves `look` as it is. */
 void answer_reset(answer *a);
 /* Takes bytes; returns how many belonged to this answer. a->at says how it stands. */
 size_t answer_feed(answer *a, const char *bytes, size_t len);
+
+/* A field of the head; null: it has none. */
+const char *answer_field(const answer *a, const char *name);
 
 /* ---- load_numbers.c: what was measured ---- */
 
@@ -57,6 +65,7 @@ typedef struct options {
         uint64_t requests;                   /* 0: until the time is over */
         uint64_t mark;                       /* say so after each so many events */
         int fresh, resume, idle, hold;
+        int refusals; /* 503 with Retry-After is counted and no error; any number of errors is only counted */
 } options;
 
 #endif

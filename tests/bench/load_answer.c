@@ -10,9 +10,11 @@ void answer_reset(answer *a)
         a->head_len = 0;
         a->status = 0;
         a->left = a->events = a->line = 0;
+        a->content = a->failed = a->done = false;
+        a->text_len = 0;
 }
 
-static const char *field(const answer *a, const char *name)
+const char *answer_field(const answer *a, const char *name)
 {
         size_t len = strlen(name);
         for (const char *at = a->head; (at = strchr(at, '\n')) != nullptr;) {
@@ -27,7 +29,7 @@ static const char *field(const answer *a, const char *name)
 
 static void head_done(answer *a)
 {
-        const char *chunked = field(a, "transfer-encoding"), *length = field(a, "content-length");
+        const char *chunked = answer_field(a, "transfer-encoding"), *length = answer_field(a, "content-length");
         a->status = a->head_len > 12 ? atoi(a->head + 9) : 0;
         if (chunked != nullptr && strncasecmp(chunked, "chunked", 7) == 0) {
                 a->at = AT_CHUNK_SIZE;
@@ -56,16 +58,41 @@ static size_t head_feed(answer *a, const char *bytes, size_t len)
         return len;
 }
 
+static void line_keep(answer *a, const char *bytes, size_t len)
+{
+        size_t room = ANSWER_LINE_BYTES - 1 - a->text_len, n = len < room ? len : room;
+        memcpy(a->text + a->text_len, bytes, n);
+        a->text_len += n;
+}
+
+/* What the events of OpenAI's dialect say, by the two members that tell text and failure from all else. */
+static void line_read(answer *a)
+{
+        static const char data[] = "data: ", content[] = "\"content\":\"";
+        a->text[a->text_len] = 0;
+        a->text_len = 0;
+        if (strncmp(a->text, data, sizeof data - 1) != 0)
+                return;
+        const char *at = strstr(a->text, content);
+        a->content = a->content || (at != nullptr && at[sizeof content - 1] != '"');
+        a->failed = a->failed || strstr(a->text, "\"error\":") != nullptr;
+        a->done = a->done || strncmp(a->text + sizeof data - 1, "[DONE]", 6) == 0;
+}
+
 /* Counts the events of a piece of body: each ends with an empty line. */
 static void body_feed(answer *a, const char *bytes, size_t len)
 {
         const char *end = bytes + len;
         while (bytes < end) {
                 const char *newline = memchr(bytes, '\n', (size_t)(end - bytes));
+                if (a->look)
+                        line_keep(a, bytes, (size_t)((newline == nullptr ? end : newline) - bytes));
                 if (newline == nullptr) {
                         a->line += (uint64_t)(end - bytes);
                         return;
                 }
+                if (a->look)
+                        line_read(a);
                 a->line += (uint64_t)(newline - bytes);
                 a->events += a->line == 0;
                 a->line = 0;
