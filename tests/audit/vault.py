@@ -249,12 +249,13 @@ def check(key, token):
        "a wrong key: line, column, and the nearest known one", out + err)
     status, out, err = ctl("check", "--json", "wrong.json")
     ok(status == 1 and json.loads(out)["line"] == 3, "the same in JSON", out)
-    with open(os.path.join(ROOT, "src/route/README.md")) as file:
-        example = file.read().split("```json\n", 1)[1].split("```", 1)[0]
-    good = json.loads(example.replace("64 hexadecimal digits", "0123456789abcdef" * 4))
-    write("example.json", json.dumps(good, indent=1).encode())
-    status, out, err = ctl("check", "example.json")
-    ok(status == 0, "the documentation's example is good", out + err)
+    for page in ("README.md", "src/route/README.md"):
+        with open(os.path.join(ROOT, page)) as file:
+            example = file.read().split("```json\n", 1)[1].split("```", 1)[0]
+        good = json.loads(example.replace("64 hexadecimal digits", "0123456789abcdef" * 4))
+        write("example.json", json.dumps(good, indent=1).encode())
+        status, out, err = ctl("check", "example.json")
+        ok(status == 0, f"the example of {page} is good", out + err)
     for change, code, pointer, words in (
             (lambda c: c["keys"][1]["models"].append("us"), "UNKNOWN_MODEL", "/keys/1/models/2", "models"),
             (lambda c: c["keys"][1].update(residency=["us"]), "IMPOSSIBLE_RESIDENCY", "/keys/1/residency", "/models/2"),

@@ -5,7 +5,8 @@
         relay.vendor.received(), .ledger()       what the vendor saw and counted
 
 Everything lives in a folder of its own and ends, by process id, with the block; the folder stays when LETHE_KEEP is set
-or when the block failed and LETHE_KEEP_FAILED is. LETHE_BIN names another folder of binaries (build/san/bin, ...).
+or when the block failed and LETHE_KEEP_FAILED is. LETHE_BIN names another folder of binaries (build/san/bin, ...);
+LETHE_WITHOUT a key that is left out of every lethe.json ("settings.idle_ms").
 """
 
 import http.client
@@ -44,6 +45,17 @@ def free_port():
 def spelled(model):
     """A model name of the mock vendor as lethe.json takes it."""
     return model.replace("=", ":").replace(",", "/") if model.startswith("mock:") else model
+
+
+def leave_out(value, path):
+    """Takes a key out of all objects where it stands: ["upstreams", "pins"]. See tests/fault/settings.full.py."""
+    if isinstance(value, list):
+        for one in value:
+            leave_out(one, path)
+    elif isinstance(value, dict) and len(path) == 1:
+        value.pop(path[0], None)
+    elif isinstance(value, dict):
+        leave_out(value.get(path[0]), path[1:])
 
 
 def json_lines(path):
@@ -112,10 +124,11 @@ class Vendor:
 
     def start(self):
         with open(self.log, "ab") as log:
+            said_before = log.tell()
             self.process = subprocess.Popen([str(word) for word in self.command], stdout=log, stderr=log,
                                             stdin=subprocess.DEVNULL)
         deadline = time.monotonic() + 5
-        while b"listens on" not in self.log.read_bytes():
+        while b"listens on" not in self.log.read_bytes()[said_before:]:
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"mock vendor does not start:\n{self.log.read_text()}")
             time.sleep(0.01)
@@ -289,6 +302,7 @@ class Relay:
         value = self.config_object()
         if self.change:
             self.change(value)
+        leave_out(value, os.environ.get("LETHE_WITHOUT", "").split("."))
         (self.config / "lethe.json").write_text(json.dumps(value, indent=1))
         if self.policy is None:
             shutil.copy(ROOT / "policy/default.json", self.config / "policy.json")

@@ -2,14 +2,17 @@
 
     line = Line(relay)               one caller's connection; opens by itself, obeys Connection: close
     line.ask(path, body)             one exchange -> Answer
+    line.insist(path, body)          the same, and again while the relay is too busy for anybody; line.begin(): its head
     line.send(...), line.answer()    the same in two steps; line.head() and line.event() read as the bytes come
     crowd(relay, count, work)        `count` threads, each with a line of its own
 """
 
 import json
+import select
 import socket
 import ssl
 import threading
+import time
 
 CHAT, EMBEDDINGS = "/v1/chat/completions", "/v1/embeddings"
 
@@ -21,10 +24,15 @@ class Cut(Exception):
 class Answer:
     def __init__(self, status, fields):
         self.status, self.fields = status, fields
-        self.body, self.trailer = b"", {}
+        self.body, self.trailer, self.took = b"", {}, None
 
     def json(self):
         return json.loads(self.body)
+
+    def busy(self):
+        """The relay itself had no room for it, and asked no vendor."""
+        return (self.status == 503 and int(self.fields.get("x-lethe-attempts", 0)) == 0
+                and self.json()["error"]["code"] == "overloaded")
 
     def events(self):
         """The data of a stream's events."""
@@ -62,7 +70,7 @@ class Line:
     def __init__(self, relay, key=None, timeout=60, context=None):
         self.port, self.key, self.timeout = relay.port, key or relay.key, timeout
         self.context = context or relay.tls()
-        self.socket, self.rest, self.opened, self.closing = None, b"", 0, False
+        self.socket, self.rest, self.opened, self.closing, self.began = None, b"", 0, False, 0
 
     def open(self):
         plain = socket.create_connection(("127.0.0.1", self.port), timeout=self.timeout)
@@ -152,6 +160,29 @@ class Line:
     def ask(self, path, body=None, **more):
         self.send(path, body, **more)
         return self.answer()
+
+    def begin(self, path, body=None, seconds=60, **more):
+        """The head of an answer. Comes again as it is told to, so long: on a machine that its neighbours keep busy a
+        relay refuses callers. Of a 503 that is left the body is read too."""
+        until = time.monotonic() + seconds
+        while True:
+            if self.socket is not None and select.select([self.socket], [], [], 0)[0]:
+                self.close()  # it has nothing to say now: it has been closed
+            self.began = time.monotonic()
+            self.send(path, body, **more)
+            answer = self.head()
+            if answer.status != 503 or not self.rest_of(answer).busy() or time.monotonic() > until:
+                return answer
+            self.close()
+            time.sleep(int(answer.fields["retry-after"]))
+
+    def insist(self, path, body=None, **more):
+        """begin() and all that follows; `took` are the seconds of the last try alone."""
+        answer = self.begin(path, body, **more)
+        if answer.status != 503:
+            self.rest_of(answer)
+        answer.took = time.monotonic() - self.began
+        return answer
 
 
 def crowd(relay, count, work):

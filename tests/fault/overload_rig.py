@@ -51,12 +51,12 @@ def load(r, body, conns, seconds, rate=0, *more, **where):
 
 
 @contextlib.contextmanager
-def held(r, body, conns, **where):
-    """So many streams that have begun and go on."""
-    process = subprocess.Popen(command(r, body, conns, "--hold", **where), stdin=subprocess.PIPE,
+def held(r, body, conns, all_begun=True, **where):
+    """So many streams that go on. They have begun, all_begun says; whoever is refused asks again."""
+    process = subprocess.Popen(command(r, body, conns, "--hold", "--refusals", **where), stdin=subprocess.PIPE,
                                stdout=subprocess.PIPE, text=True)
     try:
-        holds(process.stdout.readline() == "ready\n", "the streams do not begin")
+        holds(not all_begun or process.stdout.readline() == "ready\n", "the streams do not begin")
         yield process
     finally:
         process.kill()

@@ -21,14 +21,16 @@ def aliases():
         one, two = order
         return {"targets": [(one, "mock-1", first or {}), (two, "mock-1", second or {})], **more}
 
-    price = [{"price": {"input": 3000000, "output": price}} for price in (15000000, 14999999)]
+    written = [{"price": {"input": 3000000, "output": price}} for price in (15000000, 14999999)]
+    read = [{"price": {"input": price, "output": 15000000}} for price in (3000000, 2999999)]
     return {
         "ordered": pair(), "reversed": pair(order=(FAR, NEAR)),
         "weighted": pair({"weight": 1}, {"weight": 1000}, strategy="weighted"),
         "fastest": pair({"weight": 1}, {"weight": 1000}, order=(OTHER, FAR), strategy="fastest"),
-        "cheapest": pair(*price, strategy="cheapest"),
+        "cheapest": pair(*written, strategy="cheapest"), "cheapest-read": pair(*read, strategy="cheapest"),
         "american": pair(residency=["us", "cn"]), "homely": pair(order=(FAR, NEAR), residency=["house"]),
         "sized": pair({"max_chars": 2000}, {"min_chars": 2001}),
+        "sized-back": pair({"min_chars": 2001}, {"max_chars": 2000}, order=(FAR, NEAR)),
         "lesser": pair({"downgrade": True}),
         "failing": {"targets": [(NEAR, "mock:status=503"), (FAR, "mock-1", {"downgrade": True})]},
         "sticky": pair(strategy="weighted", sticky="prompt"), "roaming": pair(strategy="weighted"),
@@ -77,6 +79,8 @@ def strategies(tap, calls):
         holds(calls.places("fastest", 30)[FAR] >= 28, "not by weight")
     with tap.case("cheapest: the lower price, by one millionth"):
         equal(calls.places("cheapest", 5), {FAR: 5})
+    with tap.case("and what is read counts as well"):
+        equal(calls.places("cheapest-read", 5), {FAR: 5})
     with tap.case("sticky: a prompt stays where it was, another may be elsewhere"):
         for number in range(4):
             equal(len(calls.places("sticky", 6, f"Prompt {number}.")), 1)
@@ -95,8 +99,9 @@ def residency(tap, calls, keys):
 
 def sizes(tap, calls):
     with tap.case("another model above 2000 characters: max_chars and min_chars"):
-        equal(calls.places("sized", 2), {NEAR: 2})
-        equal(calls.places("sized", 2, "word " * 600), {FAR: 2})
+        for alias in ("sized", "sized-back"):
+            equal(calls.places(alias, 2), {NEAR: 2})
+            equal(calls.places(alias, 2, "word " * 600), {FAR: 2})
     with tap.case("a request that is too long for one target goes to one with more context_tokens"):
         equal(calls.places("short", 1, "word " * 100), {NEAR: 1, FAR: 1})
 

@@ -317,9 +317,10 @@ def median_ms(wire, seconds):
 
 
 def in_turns_ms(wire, on):
-    """Medians without and with the flood, second by second in turns: the machine is shared, and its pace is not one."""
+    """Medians without and with the flood, second by second in turns: the machine is shared, and its pace is not one. What
+    the flood costs is there in each turn; what a neighbour costs is not, so there are more when three are not enough."""
     quiet, loud = [], []
-    for _ in range(3):
+    while len(loud) < 3 or (len(loud) < 8 and min(loud) > 2 * min(quiet)):
         on.clear()
         time.sleep(0.3)
         quiet.append(median_ms(wire, 0.7))
@@ -348,7 +349,11 @@ def flooded(tap, relay, name, attack):
         print(f"# {seen.value} answered or ended by the relay")
         holds(seen.value > 150, "it was not")
     with tap.case("after it everything is as before"), Claimed(relay, "203.0.113.1") as wire:
-        eventually(lambda: median_ms(wire, 0.5) <= 2 * max(quiet), 10)
+        def as_before():
+            """Also that nobody is refused: a machine that was too late for all goes on refusing for seconds."""
+            statuses = {wire.ask(said("chat")).answer().status for _ in range(20)}
+            return statuses == {200} and median_ms(wire, 0.5) <= 2 * max(quiet)
+        eventually(as_before, 10)
 
 
 def cpu_s(pid):
@@ -428,8 +433,7 @@ def parked(tap):
 class Coming:
     """A handshake that may take its time."""
 
-    def __init__(self, relay):
-        context = ssl.create_default_context(cafile=relay.ca)
+    def __init__(self, relay, context):
         raw = socket.create_connection(("127.0.0.1", relay.port), 5)
         raw.setblocking(False)
         self.tls = context.wrap_socket(raw, server_hostname="localhost", do_handshake_on_connect=False)
@@ -470,7 +474,10 @@ def limited(folder, most):
 
 
 def descriptors(tap):
-    relay = harness.Relay(models=MODELS, relays=1, start=False, settings={"exchanges": 200, "key_exchanges": 200})
+    # A few handshakes at a time, and long ones: many unfinished at once are thinned out, the slowest first, and this test
+    # on a busy machine is slow.
+    settings = {"exchanges": 200, "key_exchanges": 200, "source_handshakes": 8, "handshake_ms": 30000, "head_ms": 60000}
+    relay = harness.Relay(models=MODELS, relays=1, start=False, settings=settings)
     whole, harness.BIN = harness.BIN, limited_bin(relay)
     try:
         with relay:
@@ -488,7 +495,8 @@ def limited_bin(relay):
 
 def few(tap, relay):
     pid = relay.pids()["lethe-relay"][0]
-    crowd = [Coming(relay) for _ in range(150)]
+    context = ssl.create_default_context(cafile=relay.ca)
+    crowd = [Coming(relay, context) for _ in range(150)]
     with tap.case("with 256 descriptors fewer connections are taken than there are descriptors, and none is closed"):
         inside = opened(crowd, 4)
         used = len(os.listdir(f"/proc/{pid}/fd"))

@@ -73,8 +73,10 @@ def odd_streams(tap):
                 judge_odd(name, answer, code)
                 if name in ("never", "long_stall", "only_comments", "only_comments_first"):
                     holds(0.65 < seconds < 2.2, f"{seconds:.2f} s")
-        with tap.case("nothing is sent to the caller before the vendor's head, signs of life behind it"):
-            holds(got["silent_word"][0].body.count(b": ping") >= 1, got["silent_word"][0].body)
+        with tap.case("ping_ms: nothing is sent to the caller before the vendor's head, signs of life behind it"):
+            for name in ("silent_word", "short_stall"):
+                answer, seconds = got[name]
+                holds(1 <= answer.body.count(b": ping") <= seconds * 1000 / WAITS["ping_ms"], answer.body)
             holds(b": ping" not in got["soon"][0].body, got["soon"][0].body)
         with tap.case("what stands behind [DONE] is not heard"):
             answer = got["after_done"][0]
@@ -152,10 +154,35 @@ def judge_usage(row, how):
         holds(0 <= total < 1000, row)
 
 
+def patient_usage(tap):
+    """F14 with the built-in times: usage is waited for behind the finish for five seconds, and no longer."""
+    models = {name: f"mock:usage_ms={late},prompt={PROMPT},completion={COMPLETION}"
+              for name, late in (("in_time", 4000), ("too_late", 8000))}
+    with harness.Relay(models=models, relays=1) as relay:
+        def play(name):
+            began = time.monotonic()
+            with Wire(relay, 20) as wire:
+                return wire.ask(said(name, stream=True)).answer(), time.monotonic() - began
+
+        with concurrent.futures.ThreadPoolExecutor(len(models)) as pool:
+            got = dict(zip(models, pool.map(play, models)))
+        relay.stop()
+        rows = {row["model"]: row for export in relay.export() for row in export["rows"]}
+    with tap.case("usage 4 s behind the finish: stated"):
+        equal(got["in_time"][0].events()[-1], "[DONE]")
+        judge_usage(rows["in_time"], "stated")
+    with tap.case("usage 8 s behind it: estimated, and the caller has its whole answer after 5 s"):
+        answer, seconds = got["too_late"]
+        equal([answer.events()[-1], answer.trailers["x-lethe-end"]], ["[DONE]", "--"])
+        holds(4.9 <= seconds < 7, f"{seconds:.2f} s")
+        judge_usage(rows["too_late"], "estimated")
+
+
 def main():
     tap = Tap("vendor streams")
     odd_streams(tap)
     odd_usage(tap)
+    patient_usage(tap)
     return tap.done()
 
 
