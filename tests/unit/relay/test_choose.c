@@ -59,13 +59,15 @@ static void test_speed(void)
         bool refused = ask_chat(streamed) == 503;
         tap_ok(refused && of(health_model_id(one(), target)).load.samples == samples, SUBJECT,
                "a way that refuses at once does not become faster by it");
-        const vendor_step well[] = {{STREAM_HEAD "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\n"
-                                                 "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":"
-                                                 "\"stop\"}]}\n\ndata: [DONE]\n\n",
-                                     VENDOR_CLOSE}};
+        const vendor_step well[] = {
+                {STREAM_HEAD "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\n"
+                             "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
+                             "data: [DONE]\n\n",
+                 VENDOR_CLOSE}};
         vendor_does(well, 1);
         bool said = ask_chat(streamed) == 200;
-        tap_ok(said && of(health_model_id(one(), target)).load.samples == samples + 1, SUBJECT, "one that speaks is known");
+        tap_ok(said && of(health_model_id(one(), target)).load.samples == samples + 1, SUBJECT,
+               "one that speaks is known");
         fx.catalog->settings.attempts = LIMIT_ATTEMPTS;
 }
 
