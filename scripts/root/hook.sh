@@ -1,6 +1,7 @@
 #!/bin/sh
 # mmdebstrap's customize hook: $1 is the new root. What it does is told by files in LETHE_STAGE:
 #   want      lines `name version architecture`: download these packages to out/, name what is gone in out/gone
+#   newest    lines `name`: write the newest of each to out/newest, as `name version architecture sha256`
 #   source    a line `name [version]`: download that source package to out/
 #   build     build the root's own libraries from the source files in src/, list the installed packages in out/installed
 set -eu
@@ -18,6 +19,17 @@ if [ -e source ]; then
         read -r name version <source || true
         (cd out && apt get source --download-only "$name${version:+=$version}") || echo "source $name" >>out/gone
         rm "$root/etc/apt/sources.list.d/source.list"
+fi
+
+if [ -e newest ]; then
+        while read -r name; do
+                # The kernel's own name has its version in it; the metapackage depends on the newest.
+                case $name in
+                linux-image-*) name=$(apt cache show --no-all-versions "$name" | sed -n 's/^Depends: \([^ ,]*\).*/\1/p') ;;
+                esac
+                apt cache show --no-all-versions "$name" | awk '/^Package:/ { p = $2 } /^Version:/ { v = $2 }
+                        /^Architecture:/ { a = $2 } /^SHA256:/ { s = $2 } END { if (s) print p, v, a, s }'
+        done <newest >out/newest
 fi
 
 if [ -e want ]; then

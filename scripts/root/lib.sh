@@ -53,18 +53,30 @@ need_user_namespace() {
         exit 1
 }
 
+# A root holds what those named with it do, and more.
+kinds_in() {
+        case $1 in
+        build) echo build ;;
+        box) echo build test box ;;
+        *) echo build "$1" ;;
+        esac
+}
+
 # Package names of a kind, comma separated.
 includes() {
-        awk -v kind="$1" '$1 == "build" || $1 == kind { printf "%s%s", sep, $2; sep = "," }' "$PACKAGES"
+        awk -v kinds=" $(kinds_in "$1") " 'index(kinds, " " $1 " ") { printf "%s%s", sep, $2; sep = "," }' "$PACKAGES"
 }
 
 # Lock rows of a kind: name version architecture sha256.
 locked_rows() {
-        awk -v kind="$1" '$1 == "build" || $1 == kind { print $2, $3, $4, $5 }' "$LOCK_FILE"
+        awk -v kinds=" $(kinds_in "$1") " 'index(kinds, " " $1 " ") { print $2, $3, $4, $5 }' "$LOCK_FILE"
 }
 
 # Lock rows of source files: package version file sha256.
 locked_sources() { awk '$1 == "source" { print $2, $3, $4, $5 }' "$LOCK_FILE"; }
+
+# Lock rows of the image's parts: name version architecture sha256.
+image_rows() { awk '$1 == "image" { print $2, $3, $4, $5 }' "$LOCK_FILE"; }
 
 # As apt names a file: the colon of an epoch escaped.
 deb_file() { printf '%s_%s_%s.deb\n' "$1" "$(printf %s "$2" | sed 's/:/%3a/')" "$3"; }
@@ -100,4 +112,14 @@ debstrap() {
                 --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
                 --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt=force-unsafe-io \
                 "$@" --customize-hook="$STAGE/hook.sh \"\$1\"" >&2
+}
+
+# Fetches what stands in the stage's `want` and `source` into the cache. False when something of it is gone.
+fetch_wanted() {
+        debstrap custom /dev/null $SUITE /dev/null || return 1
+        rm -f "$STAGE/want" "$STAGE/source"
+        find "$STAGE/out" -type f ! -name gone -exec cp -t "$CACHE/deb" {} +
+        [ -s "$STAGE/out/gone" ] || return 0
+        say "no longer on the mirror: $(tr '\n' ';' <"$STAGE/out/gone")"
+        return 1
 }

@@ -12,10 +12,14 @@ new_stage
 rows=$STAGE/rows
 : >"$rows"
 
-say "asking the mirror for cJSON's source"
+say "asking the mirror for cJSON's source, and for the image's parts"
 echo cjson >"$STAGE/source"
+awk '$1 == "image" { print $2 }' "$PACKAGES" >"$STAGE/newest"
 debstrap custom /dev/null $SUITE /dev/null
-rm "$STAGE/source"
+# The sums are those of the mirror's signed index: make image fetches the files.
+sed 's/^/image /' "$STAGE/out/newest" >>"$rows"
+[ "$(wc -l <"$STAGE/newest")" -eq "$(wc -l <"$STAGE/out/newest")" ] || die "the mirror does not have all parts of the image"
+rm "$STAGE/source" "$STAGE/newest" "$STAGE/out/newest"
 mkdir "$STAGE/src"
 mv "$STAGE"/out/* "$STAGE/src/"
 chmod a+r "$STAGE"/src/*
@@ -26,7 +30,7 @@ version=$(sed -n 's/^Version: //p' "$STAGE"/src/*.dsc | head -1)
 done >>"$rows"
 
 : >"$STAGE/build"
-for kind in build test fuzz; do
+for kind in build test fuzz box; do
         say "making the $kind root once to see what it holds"
         debstrap apt "$STAGE/root.tar" --include="$(includes $kind)" --skip=download/empty --skip=essential/unlink \
                 --setup-hook='mkdir -p "$1"/var/cache/apt/archives' \
@@ -42,18 +46,23 @@ for kind in build test fuzz; do
         done <"$STAGE/out/installed" >"$STAGE/$kind.rows"
         rm -f "$STAGE"/out/*.deb "$STAGE/out/installed"
 done
-for kind in test fuzz; do
-        sed 's/^build/'$kind'/' "$STAGE/build.rows" | LC_ALL=C sort >"$STAGE/shared"
+mv "$STAGE/build.rows" "$STAGE/build.own"
+for kind in test fuzz box; do
+        for held in $(kinds_in $kind | sed "s/ $kind$//"); do
+                sed "s/^$held/$kind/" "$STAGE/$held.own"
+        done | LC_ALL=C sort >"$STAGE/shared"
         LC_ALL=C sort "$STAGE/$kind.rows" >"$STAGE/sorted"
         LC_ALL=C comm -23 "$STAGE/shared" "$STAGE/sorted" >"$STAGE/lost"
-        [ ! -s "$STAGE/lost" ] || die "the $kind root lacks of the build root: $(head -1 "$STAGE/lost"); try again"
-        LC_ALL=C comm -13 "$STAGE/shared" "$STAGE/sorted" >>"$rows"
+        [ ! -s "$STAGE/lost" ] || die "the $kind root lacks of those below it: $(head -1 "$STAGE/lost"); try again"
+        LC_ALL=C comm -13 "$STAGE/shared" "$STAGE/sorted" >"$STAGE/$kind.own"
 done
-cat "$STAGE/build.rows" >>"$rows"
+cat "$STAGE"/*.own >>"$rows"
 
 {
         echo "# Every package of the Debian 13 roots: root package version architecture sha256 of the package file."
-        echo "# The test and fuzz roots hold the build rows too. Source rows: package version file sha256."
+        echo "# The test and fuzz roots hold the build rows too, the box root those and the test rows. Source rows: package"
+        echo "# version file sha256. Image rows:"
+        echo "# package files of which the bootable image is made; no root holds them."
         echo "# Written by make lock."
         LC_ALL=C sort "$rows"
 } >"$LOCK_FILE.new"

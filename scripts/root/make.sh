@@ -1,5 +1,5 @@
 #!/bin/sh
-# make.sh KIND: sees to it that the root of that kind (build, test, fuzz) exists, and prints its path.
+# make.sh KIND: sees to it that the root of that kind (build, test, fuzz, box) exists, and prints its path.
 #
 # A root is named by what it is made from, so a changed lock gives a new one beside the old. It is made from the
 # package files that scripts/root.lock names, fetched once and checked by their sums. When the mirror no longer has one
@@ -7,8 +7,14 @@
 set -eu
 . "$(dirname "$0")/lib.sh"
 
-kind=${1:?kind of root: build, test or fuzz}
-name=$kind-$(cat "$LOCK_FILE" "$PACKAGES" "$HERE"/root/hook.sh 2>/dev/null | sha256sum | cut -c1-12)
+kind=${1:?kind of root: build, test, fuzz or box}
+made_from() {
+        locked_rows "$kind"
+        locked_sources
+        includes "$kind"
+        cat "$HERE/root/hook.sh"
+}
+name=$kind-$(made_from 2>/dev/null | sha256sum | cut -c1-12)
 as_root || name=$name-user
 root=$CACHE/root/$name
 newest=/etc/lethe-root-newest
@@ -33,13 +39,7 @@ fetch_locked() {
                 return
         fi
         say "fetching $(wc -l <"$STAGE/want") packages of the $kind root"
-        debstrap custom /dev/null $SUITE /dev/null || return 1
-        rm -f "$STAGE/want" "$STAGE/source"
-        find "$STAGE/out" -type f ! -name gone -exec cp -t "$CACHE/deb" {} +
-        if [ -s "$STAGE/out/gone" ]; then
-                say "no longer on the mirror: $(tr '\n' ';' <"$STAGE/out/gone")"
-                return 1
-        fi
+        fetch_wanted
 }
 
 # Lays out the cached files as a repository of their own, and the sources for the hook. A file with another sum
