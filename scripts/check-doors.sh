@@ -4,7 +4,7 @@ set -eu
 cd "$(dirname "$0")/.."
 bad=0
 grep -v '^#' scripts/doors.txt | while read -r header files; do
-        grep -rn "^#include <$header" src --include='*.[ch]' | while IFS=: read -r path line rest; do
+        grep -rn "^#include <$header" src firmware --include='*.[ch]' | while IFS=: read -r path line rest; do
                 open=
                 set -f
                 for pattern in $files; do

@@ -8,7 +8,7 @@ endif
 Q := $(if $(V),,@)
 
 CONFIGS  := release nowipe san fuzz
-SOURCES  := $(filter-out src/prog/% src/base/wiping_free.c,$(sort $(shell find src -name '*.c')))
+SOURCES  := $(filter-out src/prog/% src/base/wiping_free.c firmware/init.c,$(sort $(shell find src firmware -name '*.c')))
 SUPPORT  := $(filter-out tests/support/replay_main.c,$(sort $(wildcard tests/support/*.c)))
 VENDOR   := $(sort $(wildcard tests/vendor/*.c))
 # lethectl_*.c are parts of lethectl.
@@ -24,7 +24,7 @@ OUT_san     := build/san
 OUT_fuzz    := build/fuzz
 
 build: programs mock-vendor ## the product and the mock vendor, in build/bin
-programs: $(PROGRAMS:%=build/bin/%)
+programs: $(PROGRAMS:%=build/bin/%) build/bin/lethe-init
 san: $(PROGRAMS:%=build/san/bin/%) ## the programs with sanitizers, in build/san/bin
 nowipe: $(PROGRAMS:%=build/nowipe/bin/%) ## the programs without wiping, in build/nowipe/bin
 mock-vendor: $(if $(VENDOR),build/bin/mock-vendor)
@@ -47,7 +47,8 @@ build/obj/$1/lethe.a: $$(SOURCES:%.c=build/obj/$1/%.o)
 	@rm -f $$@.new && ar rcsDT $$@.new $$^ && mv $$@.new $$@
 build/obj/$1/support.a: $$(SUPPORT:%.c=build/obj/$1/%.o)
 	@mkdir -p $$(@D) && rm -f $$@.new && ar rcsD $$@.new $$^ && mv $$@.new $$@
-build/obj/$1/tests/%.o: EXTRA := -iquote tests -Wno-missing-prototypes
+build/obj/$1/tests/%.o: EXTRA := -iquote tests -iquote . -Wno-missing-prototypes
+build/obj/$1/firmware/%.o: EXTRA := -iquote .
 
 $$(OUT_$1)/test/%: build/obj/$1/tests/unit/%.o build/obj/$1/support.a $$(WIPE_$1) build/obj/$1/lethe.a
 	@mkdir -p $$(@D)
@@ -63,6 +64,12 @@ $(OUT_$1)/bin/$(subst _,-,$2): build/obj/$1/src/prog/$2.o $(PARTS_$2:%.c=build/o
 	@echo 'link $$@'
 	$$Q$$(CC_$1) $$(LDFLAGS_$1) -Wl,-Map=build/obj/$1/$2.map $$^ $$(LIBS) -o $$@ $$(SAY_IF_IT_FAILS)
 endef
+
+# PID 1 of the appliance: the product's form alone.
+build/bin/lethe-init: build/obj/release/firmware/init.o build/obj/release/src/base/wiping_free.o build/obj/release/lethe.a
+	@mkdir -p $(@D)
+	@echo 'link $@'
+	$Q$(CC_release) $(LDFLAGS_release) $^ $(LIBS) -o $@ $(SAY_IF_IT_FAILS)
 
 WIPE_release := build/obj/release/src/base/wiping_free.o
 $(foreach config,$(CONFIGS),$(eval $(call configuration,$(config))))

@@ -1,7 +1,7 @@
 # The simulation: the objects of a relay but the network and the clock, which tests/sim has of its own; and one such
 # program for each guard of tests/sim/mutants.txt, built without it.
 SIM      := $(sort $(wildcard tests/sim/*.c))
-SIM_REAL := $(filter-out src/net/% src/role/% src/admin/% src/base/clock.c,$(SOURCES))
+SIM_REAL := $(filter-out src/net/% src/role/% src/admin/% src/base/clock.c firmware/%,$(SOURCES))
 SIM_WRAP := $(foreach name,malloc calloc realloc free mmap munmap mremap malloc_trim open json_paths_compile upstream_open \
             event,-Wl,--wrap=$(name))
 GUARDS   := $(shell awk -F '\t' '!/^\#/ && NF > 1 {print $$1}' tests/sim/mutants.txt)

@@ -1,0 +1,381 @@
+#include "firmware/machine.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "firmware/cmdline.h"
+#include "firmware/harden.h"
+#include "firmware/mounts.h"
+#include "firmware/uevent.h"
+
+enum : uint64_t { DEVICES_MS = 20000, QUIET_MS = 400, LOOK_MS = 200, LOOK_RUNNING_MS = 2000, LINK_MS = 3000,
+                MINUTE_MS = 60000 };
+enum : int { TURN_MS = 50, TURN_IDLE_MS = 500, TURN_DRAWING_MS = 20 };
+
+/* Loaded without being asked for: the config drive may be any of them, and a button does not name what reads it. */
+static const view always[] = {VIEW_INIT("vfat"), VIEW_INIT("nls_cp437"), VIEW_INIT("nls_ascii"),
+                              VIEW_INIT("nls_iso8859_1"), VIEW_INIT("isofs"), VIEW_INIT("button"), VIEW_INIT("evdev")};
+
+void machine_begin(machine *m, const char *root)
+{
+        *m = (machine){.root = root, .uevents = -1};
+        console_begin(&m->console);
+        service_begin(&m->service);
+        watchdog_begin(&m->watchdog);
+}
+
+/* The first fault is the one that led to the others. */
+static cause fault(machine *m, err e, const notice *why)
+{
+        if (!failed(e))
+                return CAUSE_DONE;
+        if (m->facts.fault.len == 0)
+                m->facts.fault = *why;
+        return CAUSE_FAILED;
+}
+
+/* ---- EARLY ---- */
+
+static cause early(machine *m, uint64_t)
+{
+        notice why = {};
+        uint8_t  bytes[4096];
+        view     words;
+        fault(m, mounts_make(m->root, &why), &why);
+        bool serial = !failed(file_read(m->root, "/proc/cmdline", bytes, sizeof bytes, &words))
+                      && cmdline_has(words, VIEW("console=ttyS0"));
+        console_open(&m->console, m->root, serial);
+        power_take_keys();
+        if (fault(m, image_read(m->root, &m->facts.image, &why), &why) == CAUSE_DONE)
+                m->facts.clock_known = !failed(clock_settle(m->facts.image.epoch_s, &m->facts.clock));
+        fault(m, cmdline_check_kernel(m->root, &why), &why);
+        return CAUSE_DONE;
+}
+
+/* ---- MODULES ---- */
+
+static void modules_enter(machine *m, uint64_t now_ms)
+{
+        notice why = {};
+        m->uevents = uevent_listen();
+        m->heard_ms = now_ms;
+        fault(m, modules_begin(&m->modules, m->root, &why), &why);
+        modules_cold_plug(&m->modules, m->root);
+        for (size_t i = 0; i < sizeof always / sizeof *always; i++)
+                modules_by_name(&m->modules, always[i]);
+}
+
+static void plug_late(machine *m, uint64_t now_ms)
+{
+        static uint8_t bytes[16 * 1024];
+        uevent         u;
+        while (m->uevents >= 0 && uevent_next(m->uevents, bytes, sizeof bytes, &u)) {
+                m->heard_ms = now_ms;
+                modules_for_alias(&m->modules, u.modalias);
+                if (u.lost)
+                        modules_cold_plug(&m->modules, m->root);
+        }
+}
+
+/* What is missing for going on, for the console; false when nothing is. */
+static bool missing(machine *m)
+{
+        disks_find_config(m->root, &m->config);
+        disks_find_state(m->root, &m->state);
+        network_look(m->root, &m->cards);
+        const char *what = m->config.count == 0  ? "the config drive (a volume labelled LETHECFG)"
+                           : m->state.count == 0 ? "the partition lethe-state"
+                           : m->cards.count == 0 ? "a network interface"
+                                                 : nullptr;
+        m->facts.waiting.len = 0;
+        if (what == nullptr)
+                return false;
+        notice_set(&m->facts.waiting, "for ", view_of_text(what), ", 20 s at most");
+        return true;
+}
+
+static void modules_leave(machine *m)
+{
+        if (!file_exists(m->root, "/dev/watchdog0"))
+                modules_by_name(&m->modules, VIEW("softdog"));
+        modules_forget(&m->modules, m->root);
+        if (m->uevents >= 0)
+                close(m->uevents);
+        m->uevents = -1;
+        m->facts.waiting.len = 0;
+        power_open(&m->power, m->root);
+        m->facts.button = m->power.count > 0;
+        m->facts.watchdog = file_exists(m->root, "/dev/watchdog0");
+}
+
+static cause plug(machine *m, uint64_t now_ms)
+{
+        if (!m->entered)
+                modules_enter(m, now_ms);
+        plug_late(m, now_ms);
+        bool late = now_ms - m->entered_ms >= DEVICES_MS || m->facts.fault.len > 0;
+        if (!late && now_ms < m->look_at_ms)
+                return CAUSE_NONE;
+        m->look_at_ms = now_ms + LOOK_MS;
+        if (!late && (missing(m) || now_ms - m->heard_ms < QUIET_MS))
+                return CAUSE_NONE;
+        modules_leave(m);
+        return CAUSE_DONE;
+}
+
+/* ---- LOCKED ---- */
+
+static cause lock(machine *m, uint64_t)
+{
+        notice why = {};
+        fault(m, mounts_lock_root(&why), &why);
+        fault(m, harden_kernel(m->root, &why), &why);
+        return m->facts.fault.len == 0 ? CAUSE_DONE : CAUSE_FAILED;
+}
+
+/* ---- CONFIG, STATE ---- */
+
+static err read_config(machine *m, notice *why)
+{
+        file_path device;
+        disks_find_config(m->root, &m->config);
+        TRY(disks_judge_config(&m->config, why));
+        TRY(file_path_make(&device, m->root, "/dev/", view_of_text(m->config.name)));
+        TRY(mounts_config(m->root, device.text, label_file_system(m->config.kind), why));
+        TRY(box_read(m->root, &m->facts.box, why));
+        m->facts.has_box = true;
+        return OK;
+}
+
+static cause configure(machine *m, uint64_t)
+{
+        notice why = {};
+        return fault(m, read_config(m, &why), &why);
+}
+
+static err take_state(machine *m, notice *why)
+{
+        disks_find_state(m->root, &m->state);
+        TRY(disks_judge_state(&m->state, why));
+        memcpy(m->facts.state, m->state.name, sizeof m->facts.state);
+        bool keyed = file_exists(m->root, "/config/vault.key");
+        if (failed(service_command_make(&m->command, m->root, &m->facts.box, m->state.name, keyed))
+            || chown(m->command.state.text, SERVICE_UID, SERVICE_UID) != 0 || chmod(m->command.state.text, 0600) != 0)
+                return notice_fail(why, "The partition lethe-state cannot be given to the relay", (view){},
+                                     ": start the box again.");
+        return OK;
+}
+
+static cause hold_state(machine *m, uint64_t)
+{
+        notice why = {};
+        return fault(m, take_state(m, &why), &why);
+}
+
+/* ---- NETWORK ---- */
+
+static cause connect_up(machine *m, uint64_t now_ms)
+{
+        notice why = {};
+        if (m->entered && now_ms < m->look_at_ms)
+                return CAUSE_NONE;
+        m->look_at_ms = now_ms + LOOK_MS;
+        network_look(m->root, &m->cards);
+        if (!m->entered && failed(network_wake(&m->cards, &why)))
+                return fault(m, FAIL(SYSTEM), &why);
+        const network_card *card = network_choose(&m->cards, &m->facts.box);
+        if (card == nullptr) {
+                if (now_ms - m->entered_ms >= LINK_MS)
+                        network_missing(&m->cards, &m->facts.box, &m->facts.waiting);
+                return CAUSE_NONE;
+        }
+        m->facts.waiting.len = 0;
+        m->facts.card = *card;
+        m->facts.has_card = true;
+        err e = network_apply(&m->cards, card, &m->facts.box, &why);
+        if (!failed(e))
+                e = network_write_resolvers(m->root, &m->facts.box, &why);
+        return fault(m, e, &why);
+}
+
+/* ---- RUNNING ---- */
+
+static void see_link(machine *m, uint64_t now_ms)
+{
+        if (now_ms < m->look_at_ms)
+                return;
+        m->look_at_ms = now_ms + LOOK_RUNNING_MS;
+        network_look(m->root, &m->cards);
+        m->facts.card.link = false;
+        for (size_t i = 0; i < m->cards.count; i++)
+                if (m->cards.row[i].index == m->facts.card.index)
+                        m->facts.card.link = m->cards.row[i].link;
+}
+
+static cause serve(machine *m, uint64_t now_ms)
+{
+        bool was_down = m->service.pid == 0;
+        (void)!failed(service_start_due(&m->service, &m->command, now_ms));
+        if (was_down && m->service.pid != 0) {
+                m->words_old = true;
+                m->lines = (said_lines){};
+        }
+        if (m->service.pid != 0)
+                watchdog_feed(&m->watchdog, m->root, now_ms);
+        see_link(m, now_ms);
+        uint64_t wait = m->service.start_at_ms > now_ms ? m->service.start_at_ms - now_ms : 0;
+        m->facts.restart_s = m->service.pid != 0 ? 0 : (wait + 999) / 1000;
+        return CAUSE_NONE;
+}
+
+static void take_sentence(machine *m, view text)
+{
+        screen_facts *f = &m->facts;
+        /* Whoever serves could write here: no words of that time are shown. */
+        if (f->serving)
+                return;
+        if (m->words_old)
+                memset(f->words, 0, sizeof f->words);
+        m->words_old = false;
+        size_t at = 0;
+        while (at < SCREEN_WORDS && f->words[at].len > 0)
+                at++;
+        if (at == SCREEN_WORDS) {
+                memmove(f->words, f->words + 1, sizeof f->words - sizeof *f->words);
+                at--;
+        }
+        f->words[at].len = 0;
+        notice_add(&f->words[at], text);
+}
+
+static void count_death(machine *m, const char *role, int status)
+{
+        m->facts.death = (screen_death){role, status, m->facts.death.count + 1};
+}
+
+static void take_line(void *context, view line)
+{
+        machine   *m = context;
+        const said s = said_parse(line);
+        switch (s.kind) {
+        case SAID_SENTENCE:
+                take_sentence(m, s.sentence);
+                break;
+        case SAID_UP:
+                m->facts.serving = true;
+                memset(m->facts.words, 0, sizeof m->facts.words);
+                break;
+        case SAID_ROLE_DIED:
+                count_death(m, said_role_name(s.first), (int)(s.second & 0xffff));
+                break;
+        case SAID_SEALED:
+        case SAID_OPEN:
+                m->facts.vault = s.kind == SAID_OPEN ? SCREEN_VAULT_OPEN : SCREEN_VAULT_SEALED;
+                break;
+        case SAID_NOTHING:
+                break;
+        }
+}
+
+void machine_hear(machine *m)
+{
+        uint8_t bytes[4096];
+        ssize_t n;
+        /* A bounded share of a turn: what floods the pipe waits, and costs its writer its own lines. */
+        for (int reads = 0; reads < 16 && m->service.words >= 0; reads++) {
+                n = read(m->service.words, bytes, sizeof bytes);
+                if (n <= 0)
+                        return;
+                said_feed(&m->lines, (view){bytes, (size_t)n}, take_line, m);
+        }
+}
+
+void machine_reaped(machine *m, pid_t pid, int status, uint64_t now_ms)
+{
+        if (pid != m->service.pid || pid == 0)
+                return;
+        machine_hear(m);
+        if (m->phase != PHASE_DRAIN)
+                count_death(m, "lethed", status);
+        service_died(&m->service, now_ms);
+        m->facts.serving = false;
+        m->facts.vault = SCREEN_VAULT_UNKNOWN;
+}
+
+/* ---- DRAIN ---- */
+
+static cause drain(machine *m, uint64_t now_ms)
+{
+        if (m->watchdog.looked)
+                watchdog_feed(&m->watchdog, m->root, now_ms);
+        if (!service_drain(&m->service, now_ms))
+                return CAUSE_NONE;
+        mounts_leave_config(m->root);
+        return CAUSE_DONE;
+}
+
+void machine_end(machine *m, bool again, uint64_t now_ms)
+{
+        if (m->phase == PHASE_DRAIN || m->phase == PHASE_OFF)
+                return;
+        m->again = again;
+        m->facts.restart_s = 0;
+        m->facts.waiting.len = 0;
+        m->phase = phase_next(m->phase, CAUSE_POWER);
+        m->entered = false;
+        m->entered_ms = now_ms;
+}
+
+/* ---- turning ---- */
+
+static cause step(machine *m, uint64_t now_ms)
+{
+        static cause (*const steps[PHASE_COUNT])(machine *, uint64_t) = {
+                [PHASE_EARLY] = early,       [PHASE_MODULES] = plug,       [PHASE_LOCK] = lock,
+                [PHASE_CONFIG] = configure,  [PHASE_STATE] = hold_state,   [PHASE_NETWORK] = connect_up,
+                [PHASE_RUNNING] = serve,     [PHASE_DRAIN] = drain,
+        };
+        cause why = steps[m->phase] == nullptr ? CAUSE_NONE : steps[m->phase](m, now_ms);
+        m->entered = true;
+        return why;
+}
+
+static void draw(machine *m, uint64_t now_ms)
+{
+        screen s;
+        m->facts.phase = m->phase;
+        if (m->facts.up_min != now_ms / MINUTE_MS)
+                console_renew(&m->console);
+        m->facts.up_min = now_ms / MINUTE_MS;
+        screen_draw(&m->facts, &s);
+        console_show(&m->console, &s);
+}
+
+void machine_turn(machine *m, uint64_t now_ms)
+{
+        cause why;
+        do {
+                why = step(m, now_ms);
+                phase next = phase_next(m->phase, why);
+                if (next != m->phase) {
+                        m->phase = next;
+                        m->entered = false;
+                        m->entered_ms = now_ms;
+                        m->look_at_ms = 0;
+                        draw(m, now_ms);
+                }
+        } while (why != CAUSE_NONE && m->phase != PHASE_OFF);
+        draw(m, now_ms);
+}
+
+int machine_wait_ms(const machine *m)
+{
+        for (size_t i = 0; i < CONSOLES; i++) {
+                const console_tty *t = &m->console.tty[i];
+                if (t->fd >= 0 && (t->dirty || t->sent < t->len))
+                        return TURN_DRAWING_MS;
+        }
+        /* A death is heard at once; a start that waits is never late by more than it has waited. */
+        bool idle = m->phase == PHASE_REFUSED || (m->phase == PHASE_RUNNING && m->service.pid != 0);
+        return idle ? TURN_IDLE_MS : TURN_MS;
+}

@@ -1,0 +1,45 @@
+/* firmware/machine: the box as one object, and what it does in each phase. */
+#ifndef FIRMWARE_MACHINE_H
+#define FIRMWARE_MACHINE_H
+
+#include "firmware/console.h"
+#include "firmware/disks.h"
+#include "firmware/modules.h"
+#include "firmware/power.h"
+#include "firmware/said.h"
+#include "firmware/service.h"
+#include "firmware/watchdog.h"
+
+typedef struct machine {
+        const char     *root; /* before every path: "" on the box */
+        phase           phase;
+        bool            entered; /* this phase has begun */
+        bool            again;   /* start again instead of powering off */
+        uint64_t        entered_ms, look_at_ms, heard_ms;
+        int             uevents; /* -1: not heard any more */
+        screen_facts    facts;
+        console         console;
+        modules         modules;
+        power           power;
+        watchdog        watchdog;
+        network_cards   cards;
+        disks_found     config, state;
+        service         service;
+        service_command command;
+        said_lines      lines;
+        bool            words_old; /* facts.words are of the start before */
+} machine;
+
+void machine_begin(machine *m, const char *root);
+/* One turn: goes through the phases as far as they go without waiting, and draws. */
+void machine_turn(machine *m, uint64_t now_ms);
+/* A person or the hypervisor wants the box to go down. */
+void machine_end(machine *m, bool again, uint64_t now_ms);
+/* A child has ended: lethed, or an orphan of it. */
+void machine_reaped(machine *m, pid_t pid, int status, uint64_t now_ms);
+/* Reads what lethed wrote. */
+void machine_hear(machine *m);
+/* How long nothing will happen by itself. */
+int machine_wait_ms(const machine *m);
+
+#endif

@@ -1,0 +1,50 @@
+/* firmware/screen: what the console shows, as 25 lines of 80 characters. */
+#ifndef FIRMWARE_SCREEN_H
+#define FIRMWARE_SCREEN_H
+
+#include "firmware/box.h"
+#include "firmware/clock.h"
+#include "firmware/image.h"
+#include "firmware/network.h"
+#include "firmware/phase.h"
+#include "firmware/text.h"
+
+enum : size_t { SCREEN_ROWS = 25, SCREEN_COLUMNS = 80, SCREEN_WORDS = 3 };
+
+typedef enum screen_vault { SCREEN_VAULT_UNKNOWN, SCREEN_VAULT_SEALED, SCREEN_VAULT_OPEN } screen_vault;
+
+/* A role, or lethed itself, that died. */
+typedef struct screen_death {
+        const char *role;   /* static; null: none has */
+        int         status; /* as wait(2) gives it */
+        uint64_t    count;  /* of all since the start */
+} screen_death;
+
+typedef struct screen_facts {
+        image        image;
+        phase        phase;
+        bool         serving;    /* a generation of relays is up */
+        bool         has_box;    /* `box` was read */
+        bool         has_card;   /* `card` is in use */
+        box          box;
+        network_card card;
+        char         state[FILE_NAME_BYTES];
+        screen_vault vault;
+        bool         clock_known;
+        clock_source clock;
+        bool         watchdog, button;
+        uint64_t     up_min;     /* since the start */
+        uint64_t     restart_s;  /* until lethed starts again; 0: it runs, or is not wanted */
+        screen_death death;
+        notice     fault;      /* of the box itself */
+        notice     waiting;    /* what is missing for now */
+        notice     words[SCREEN_WORDS]; /* of lethed's last start, the oldest first */
+} screen_facts;
+
+typedef struct screen {
+        uint8_t cells[SCREEN_ROWS][SCREEN_COLUMNS]; /* printable ASCII */
+} screen;
+
+void screen_draw(const screen_facts *f, screen *out);
+
+#endif

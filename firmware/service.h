@@ -1,0 +1,45 @@
+/* firmware/service: lethed, started whenever it is not there. */
+#ifndef FIRMWARE_SERVICE_H
+#define FIRMWARE_SERVICE_H
+
+#include <sys/types.h>
+
+#include "firmware/box.h"
+#include "firmware/file.h"
+
+/* Whom the programs run as: nobody of the kernel's, with no privilege. */
+enum : uint32_t { SERVICE_UID = 100 };
+enum : uint64_t { SERVICE_BACKOFF_FIRST_MS = 200, SERVICE_BACKOFF_MOST_MS = 30000, SERVICE_STABLE_MS = 60000,
+                SERVICE_DRAIN_MS = 40000 };
+enum : size_t { SERVICE_ARGUMENTS = 20 };
+
+/* What lethed is started with. */
+typedef struct service_command {
+        const char *argv[SERVICE_ARGUMENTS];
+        file_path   program, config, key_file, state, resolvers;
+        char        relays[8];
+} service_command;
+
+/* `state` names the partition; `keyed`: the config drive holds vault.key. err NO_ROOM */
+err service_command_make(service_command *c, const char *root, const box *b, const char *state, bool keyed);
+
+typedef struct service {
+        pid_t    pid;   /* 0: it does not run */
+        int      words; /* what it and its roles write; -1 while it does not run */
+        uint32_t deaths;
+        uint64_t started_ms, start_at_ms;
+        bool     draining;
+        uint64_t kill_at_ms;
+} service;
+
+void service_begin(service *s);
+/* How long to wait after so many deaths in a row. */
+uint64_t service_backoff_ms(uint32_t deaths);
+/* Starts it when its time has come. err SYSTEM: the kernel has no process for it; it is tried again later */
+err service_start_due(service *s, const service_command *c, uint64_t now_ms);
+/* It has ended. */
+void service_died(service *s, uint64_t now_ms);
+/* Asks it to end; kills it when it takes too long. True once it has ended. */
+bool service_drain(service *s, uint64_t now_ms);
+
+#endif

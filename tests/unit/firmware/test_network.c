@@ -1,0 +1,108 @@
+#include "firmware/network.h"
+
+#include <sched.h>
+
+#include "support/tap.h"
+#include "tree.h"
+
+static const char SUBJECT[] = "network";
+
+static void card(const char *name, const char *index, const char *mac, const char *carrier)
+{
+        char path[128];
+        snprintf(path, sizeof path, "/sys/class/net/%s/device", name);
+        tree_folder(path);
+        snprintf(path, sizeof path, "/sys/class/net/%s/ifindex", name);
+        tree_file(path, index);
+        snprintf(path, sizeof path, "/sys/class/net/%s/address", name);
+        tree_file(path, mac);
+        snprintf(path, sizeof path, "/sys/class/net/%s/carrier", name);
+        tree_file(path, carrier);
+}
+
+static void test_choosing(void)
+{
+        network_cards cards;
+        notice why = {};
+        box any = {}, named = {.has_mac = true, .mac = {2, 0, 0, 0, 0, 0xaa}};
+        network_look(tree_root, &cards);
+        network_missing(&cards, &any, &why);
+        tap_ok(cards.count == 0 && network_choose(&cards, &any) == nullptr
+                       && text_contains(notice_view(&why), VIEW("no network interface")),
+               SUBJECT, "a box without one");
+        card("eth1", "3\n", "02:00:00:00:00:aa\n", "0\n");
+        card("eth0", "2\n", "02:00:00:00:00:01\n", "0\n");
+        tree_file("/sys/class/net/lo/ifindex", "1\n");
+        tree_file("/sys/class/net/lo/address", "00:00:00:00:00:00\n");
+        tree_file("/sys/class/net/lo/carrier", "1\n");
+        network_look(tree_root, &cards);
+        network_missing(&cards, &any, &why);
+        tap_ok(cards.count == 2 && strcmp(cards.row[0].name, "eth0") == 0 && network_choose(&cards, &any) == nullptr
+                       && text_contains(notice_view(&why), VIEW("cable")),
+               SUBJECT, "two without a link; the loopback is none");
+        tap_ok(network_choose(&cards, &named) == &cards.row[1], SUBJECT, "one that is named needs no link");
+        card("eth1", "3\n", "02:00:00:00:00:aa\n", "1\n");
+        network_look(tree_root, &cards);
+        tap_ok(network_choose(&cards, &any) == &cards.row[1], SUBJECT, "the first with a link");
+        named.mac[0] = 6;
+        network_missing(&cards, &named, &why);
+        tap_ok(network_choose(&cards, &named) == nullptr && text_contains(notice_view(&why), VIEW("'interface'")),
+               SUBJECT, "a MAC that nobody has");
+        card("odd", "4\n", "02:00:00:00:00\n", "1\n");
+        card("odder", "0\n", "02:00:00:00:00:05\n", "1\n");
+        network_look(tree_root, &cards);
+        tap_ok(cards.count == 2, SUBJECT, "what has no Ethernet address or no number is left out");
+}
+
+static void test_resolvers(void)
+{
+        box b = {.resolvers = {{4, 0, {10, 0, 2, 3}}, {6, 0, {0x20, 1, 0xd, 0xb8, [15] = 0x53}}}, .resolver_count = 2};
+        notice why = {};
+        tree_folder("/run");
+        tap_ok(!failed(network_write_resolvers(tree_root, &b, &why))
+                       && view_equal(tree_read("/run/resolv.conf"),
+                                     VIEW("nameserver 10.0.2.3\nnameserver 2001:db8::53\n")),
+               SUBJECT, "the resolver's file");
+        b.resolver_count = 0;
+        tap_ok(!failed(network_write_resolvers(tree_root, &b, &why)) && tree_read("/run/resolv.conf").len == 0, SUBJECT,
+               "which is empty without one");
+        tap_ok(failed(network_write_resolvers("/no/such/root", &b, &why)) && why.len > 0, SUBJECT,
+               "or cannot be written");
+}
+
+static void test_kernel(void)
+{
+        if (unshare(CLONE_NEWNET) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0) {
+                tap_skip(SUBJECT, "a network of its own needs a privilege here");
+                return;
+        }
+        /* The loopback of a network of its own stands for the card. */
+        network_cards cards = {.row = {{.name = "lo", .index = 1, .link = true}}, .count = 1};
+        notice why = {};
+        box b = {.addresses = {{4, 24, {10, 1, 2, 3}}},
+                 .address_count = 1,
+                 .gateway4 = {4, 0, {10, 1, 2, 1}},
+                 .mtu = 1400};
+        bool good = !failed(network_wake(&cards, &why)) && !failed(network_apply(&cards, &cards.row[0], &b, &why));
+        tap_ok(good, SUBJECT, "the kernel takes what box.conf says");
+        b.gateway4.bytes[0] = 11;
+        tap_ok(failed(network_apply(&cards, &cards.row[0], &b, &why))
+                       && text_contains(notice_view(&why), VIEW("gateway 11.1.2.1")),
+               SUBJECT, "a gateway it does not take is named");
+        b.addresses[0] = (box_address){4, 24, {240, 0, 0, 300 % 256}};
+        b.addresses[0].family = 5;
+        tap_ok(failed(network_apply(&cards, &cards.row[0], &b, &why)) && why.len > 0, SUBJECT, "so is an address");
+        b.mtu = 1u << 31;
+        tap_ok(failed(network_apply(&cards, &cards.row[0], &b, &why)) && text_contains(notice_view(&why), VIEW("mtu")),
+               SUBJECT, "and an MTU");
+}
+
+int main(void)
+{
+        tree_make();
+        test_choosing();
+        test_resolvers();
+        test_kernel();
+        tree_remove();
+        return tap_done();
+}

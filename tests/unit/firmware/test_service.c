@@ -1,0 +1,140 @@
+#include "firmware/service.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "support/tap.h"
+#include "tree.h"
+
+static const char SUBJECT[] = "service";
+
+static const box some_box = {.listen = "0.0.0.0:8443", .admin = "[::]:9443", .relays = 2};
+static service_command command;
+
+static void joined(char *out, size_t cap)
+{
+        out[0] = '\0';
+        for (size_t i = 0; command.argv[i] != nullptr; i++) {
+                strncat(out, command.argv[i], cap - strlen(out) - 1);
+                strncat(out, " ", cap - strlen(out) - 1);
+        }
+}
+
+static void test_command(void)
+{
+        char text[2048];
+        bool good = !failed(service_command_make(&command, "", &some_box, "vda3", true));
+        joined(text, sizeof text);
+        tap_ok(good && strcmp(command.program.text, "/bin/lethed") == 0
+                       && strcmp(text, "lethed --config /config/config --state /dev/vda3 --key-file /config/vault.key "
+                                       "--listen "
+                                       "0.0.0.0:8443 --admin [::]:9443 --resolv-conf /run/resolv.conf --relays 2 ")
+                                  == 0,
+               SUBJECT, "what lethed is started with");
+        box b = some_box;
+        b.relays = 0;
+        good = !failed(service_command_make(&command, "", &b, "sda2", false));
+        joined(text, sizeof text);
+        tap_ok(good && strstr(text, "--relays") == nullptr && strstr(text, "--key-file") == nullptr, SUBJECT,
+               "without a key file it starts sealed; without a number it counts processors");
+}
+
+static void test_backoff(void)
+{
+        static const uint64_t want[] = {200, 200, 400, 800, 1600, 3200, 6400, 12800, 25600, 30000, 30000};
+        bool good = true;
+        for (uint32_t i = 0; i < sizeof want / sizeof *want; i++)
+                good = good && service_backoff_ms(i) == want[i];
+        tap_ok(good && service_backoff_ms(UINT32_MAX) == 30000, SUBJECT, "twice as long each time, 30 s at most");
+        service s;
+        service_begin(&s);
+        s.pid = 1;
+        s.started_ms = 1000;
+        service_died(&s, 2000);
+        tap_ok(s.deaths == 1 && s.start_at_ms == 2200 && s.pid == 0, SUBJECT, "a first death");
+        s.started_ms = 2200;
+        service_died(&s, 2300);
+        tap_ok(s.deaths == 2 && s.start_at_ms == 2700, SUBJECT, "a second one soon after it");
+        s.started_ms = 3000;
+        service_died(&s, 63000);
+        tap_ok(s.deaths == 1 && s.start_at_ms == 63200, SUBJECT, "after a minute all is forgotten");
+}
+
+static bool ends(const service *s, int *status, int tries)
+{
+        for (; tries > 0; tries--, usleep(2000))
+                if (waitpid(s->pid, status, WNOHANG) == s->pid)
+                        return true;
+        return false;
+}
+
+static view words(const service *s)
+{
+        static uint8_t bytes[4096];
+        ssize_t n = read(s->words, bytes, sizeof bytes);
+        return (view){bytes, n < 0 ? 0 : (size_t)n};
+}
+
+static void test_life(void)
+{
+        service s;
+        int status = 0;
+        service_begin(&s);
+        tree_file("/bin/lethed",
+                  "#!/bin/sh\necho \"args $*\"\nenv | grep -v '^PWD=\\|^_=\\|^SHLVL=\\|^OLDPWD='\nid -u\nexit 7\n");
+        chmod(tree_path("/bin/lethed"), 0755);
+        (void)!failed(service_command_make(&command, tree_root, &some_box, "vda3", false));
+        bool good = !failed(service_start_due(&s, &command, 5)) && s.pid > 0 && ends(&s, &status, 1000);
+        view said = words(&s);
+        tap_ok(good && WIFEXITED(status) && WEXITSTATUS(status) == 7, SUBJECT, "it is started, and its end is seen");
+        char uid[32], all[4096] = "";
+        memcpy(all, said.data, said.len);
+        snprintf(uid, sizeof uid, "\n%u\n", getuid() == 0 ? SERVICE_UID : getuid());
+        const char *behind = strchr(all, '\n');
+        tap_ok(strncmp(all, "args --config", 13) == 0 && behind != nullptr && strcmp(behind, uid) == 0, SUBJECT,
+               "with its arguments, no environment, and no privilege");
+        service_died(&s, 10);
+        pid_t none = s.pid;
+        tap_ok(!failed(service_start_due(&s, &command, 100)) && none == 0 && s.pid == 0 && s.words == -1, SUBJECT,
+               "it is not started again before its time");
+}
+
+static void test_drain(void)
+{
+        service s;
+        int status = 0;
+        service_begin(&s);
+        tap_ok(service_drain(&s, 0), SUBJECT, "what does not run has drained");
+        tree_file("/bin/lethed", "#!/bin/sh\ntrap 'exit 0' TERM\necho ready\nwhile :; do sleep 0.01; done\n");
+        bool good = !failed(service_start_due(&s, &command, 5));
+        for (int i = 0; i < 1000 && words(&s).len == 0; i++)
+                usleep(2000);
+        good = good && !service_drain(&s, 5) && ends(&s, &status, 1000);
+        tap_ok(good && WIFEXITED(status) && WEXITSTATUS(status) == 0, SUBJECT, "it is asked to end");
+        service_died(&s, 6);
+        tap_ok(service_drain(&s, 7), SUBJECT, "and has drained then");
+
+        service_begin(&s);
+        tree_file("/bin/lethed", "#!/bin/sh\ntrap '' TERM\necho ready\nwhile :; do sleep 0.01; done\n");
+        good = !failed(service_start_due(&s, &command, 5));
+        for (int i = 0; i < 1000 && words(&s).len == 0; i++)
+                usleep(2000);
+        good = good && !service_drain(&s, 5) && !service_drain(&s, SERVICE_DRAIN_MS) && !ends(&s, &status, 20)
+               && !service_drain(&s, SERVICE_DRAIN_MS + 5) && ends(&s, &status, 1000);
+        tap_ok(good && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, SUBJECT,
+               "after 40 s it is not asked any more");
+        service_died(&s, 6);
+}
+
+int main(void)
+{
+        tree_make();
+        setenv("SECRET", "1", 1);
+        test_command();
+        test_backoff();
+        test_life();
+        test_drain();
+        tree_remove();
+        return tap_done();
+}
