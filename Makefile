@@ -14,6 +14,7 @@ include scripts/mk/flags.mk
 include scripts/mk/build.mk
 include scripts/mk/sim.mk
 include scripts/mk/test.mk
+include scripts/mk/image.mk
 else
 include scripts/mk/host.mk
 endif
@@ -24,7 +25,4 @@ help: ## this list
 clean: ## removes what was built; the roots in the cache stay
 	rm -rf build
 
-image vm prove-zero-log: ## image, vm, prove-zero-log: come with the appliance
-	@echo "$@: there is no appliance yet; firmware/README.md and image/README.md say what comes" >&2; exit 1
-
-.PHONY: help clean image vm prove-zero-log
+.PHONY: help clean

@@ -1,0 +1,251 @@
+#!/usr/bin/env python3
+"""Puts the image together: make_image.py [--programs FOLDER] [--out FOLDER]
+
+Runs in the box root, over programs that are already built. All it takes beside them stands in this folder or is a package
+file of scripts/root.lock, out of the cache. No step depends on the host, the clock, or the order of a folder; the time in
+the image is the commit's (LETHE_COMMIT_TIME).
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import cpio
+import deb
+import disk
+import fat
+import kernel_modules
+import kernel_words
+import lock
+import sbom
+import uki
+
+HERE = Path(__file__).resolve().parent
+INIT = "lethe-init"
+PROGRAMS = ("lethed", "lethe-keeper", "lethe-relay", "lethe-resolver", "lethe-admin")
+# 1 January 2026: for a tree without git. The clock of a box is never before it.
+NO_COMMIT_EPOCH = 1767225600
+SERIAL = "console=ttyS0"
+GRUB_MODULES = ("biosdisk", "part_gpt", "fat", "normal", "linux", "loadenv", "test")
+GRUB_ENV_BYTES = 1024
+UKI_BYTES = 24 << 20
+
+
+class ImageFault(Exception):
+    """Why there is no image."""
+
+
+def sha256(content):
+    return hashlib.sha256(content).hexdigest()
+
+
+def sha256_of(path):
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class Facts:
+    """Which image this is."""
+
+    def __init__(self):
+        self.version = os.environ.get("LETHE_VERSION") or "unknown"
+        self.commit = os.environ.get("LETHE_COMMIT") or "unknown"
+        self.epoch = int(os.environ.get("LETHE_COMMIT_TIME") or NO_COMMIT_EPOCH)
+        # It becomes a file's name, in which a loader would read tries behind a plus sign.
+        if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", self.version):
+            raise ImageFault(f"version {self.version!r} cannot be part of a file name")
+
+
+class Parts:
+    """What comes out of Debian's packages, unmodified."""
+
+    def __init__(self, cache):
+        row, path = lock.part("linux-image-", cache)
+        self.kernel = row.name.removeprefix("linux-image-")
+        files = deb.files(path, rf"boot/vmlinuz-.*|usr/lib/modules/[^/]*/(modules\.builtin|kernel/.*\.ko\.xz)")
+        self.vmlinuz = files[f"boot/vmlinuz-{self.kernel}"]
+        builtin = files[f"usr/lib/modules/{self.kernel}/modules.builtin"].decode().split()
+        packed = {kernel_modules.name_of(name): content for name, content in files.items() if name.endswith(".ko.xz")}
+        self.modules = kernel_modules.Kernel(packed, set(map(kernel_modules.name_of, builtin)))
+
+        _, path = lock.part("systemd-boot-efi", cache)
+        files = deb.files(path, r"usr/lib/systemd/boot/efi/(linuxx64\.efi\.stub|systemd-bootx64\.efi)")
+        self.stub = files["usr/lib/systemd/boot/efi/linuxx64.efi.stub"]
+        self.loader = files["usr/lib/systemd/boot/efi/systemd-bootx64.efi"]
+
+        row, path = lock.part("grub-pc-bin", cache)
+        self.grub_version = row.version
+        self.grub = {Path(name).name: content for name, content in deb.files(path, r"usr/lib/grub/i386-pc/.*").items()}
+
+
+def stripped(path):
+    if not path.exists():
+        raise ImageFault(f"{path} is not there; make image builds it first")
+    with tempfile.NamedTemporaryFile() as out:
+        subprocess.run(["strip", "--strip-all", "-o", out.name, path], check=True)
+        return Path(out.name).read_bytes()
+
+
+def root_tree(facts, parts, programs):
+    tree = cpio.Tree(facts.epoch)
+    for folder in ("bin", "config", "dev", "etc", "lib", "proc", "run", "sys"):
+        tree.folder(folder)
+    tree.file("init", stripped(programs / INIT), 0o755)
+    for name in PROGRAMS:
+        tree.file(f"bin/{name}", stripped(programs / name), 0o755)
+    shipped = parts.modules.closure(kernel_modules.listed((HERE / "modules.txt").read_text()))
+    for name in shipped:
+        tree.file(f"lib/modules/{name}.ko.xz", parts.modules.packed[name])
+    tree.file("lib/modules/alias", kernel_modules.alias_table(parts.modules, shipped).encode())
+    tree.file("lib/modules/order", kernel_modules.order_table(parts.modules, shipped).encode())
+    tree.file("etc/lethe/image", f"version {facts.version}\ncommit {facts.commit}\nepoch {facts.epoch}\n"
+              f"kernel {parts.kernel}\n".encode())
+    return tree, shipped
+
+
+def compressed(archive):
+    """One thread, for the number of threads changes the bytes."""
+    return subprocess.run(["zstd", "-19", "-T1", "-q", "-c"], input=archive, stdout=subprocess.PIPE, check=True).stdout
+
+
+def os_release(facts):
+    return (f'ID=lethe\nNAME="Lethe"\nPRETTY_NAME="Lethe {facts.version}"\nVERSION_ID="{facts.version}"\n'
+            f'IMAGE_ID=lethe\nIMAGE_VERSION="{facts.version}"\n').encode()
+
+
+def unified(facts, parts, initrd, cmdline):
+    image = uki.unified(parts.stub, [
+        (".osrel", os_release(facts)), (".cmdline", cmdline.encode() + b"\0"), (".uname", parts.kernel.encode()),
+        (".linux", parts.vmlinuz), (".initrd", initrd)])
+    if len(image) > UKI_BYTES:
+        raise ImageFault(f"the unified image has {len(image)} bytes, more than {UKI_BYTES}")
+    return image
+
+
+def grub_core(parts):
+    """GRUB's core, by its own tool of the same version, from the modules of the locked package."""
+    said = subprocess.run(["grub-mkimage", "--version"], capture_output=True, text=True, check=True).stdout
+    if parts.grub_version not in said:
+        raise ImageFault(f"the root's grub-mkimage is {said.strip()}, the lock's modules are {parts.grub_version}")
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in parts.grub.items():
+            (Path(folder) / name).write_bytes(content)
+        core = Path(folder) / "core"
+        # A prefix without a drive means the one it was started from, so no other disk can step in.
+        subprocess.run(["grub-mkimage", "-O", "i386-pc", "-d", folder, "-p", "(,gpt1)/grub", "-o", core, *GRUB_MODULES],
+                       check=True)
+        return core.read_bytes()
+
+
+def boot_tree(facts, parts, image, initrd, cmdline):
+    """What the boot partition holds: one slot for UEFI and one for a BIOS. An update brings the second of each."""
+    env = b"# GRUB Environment Block\nORDER=a b\na_ok=1\na_left=0\nb_ok=0\nb_left=0\n"
+    grub = (HERE / "grub.cfg").read_text().replace("@CMDLINE@", cmdline)
+    return {
+        "EFI": {"BOOT": {"BOOTX64.EFI": parts.loader}, "Linux": {f"lethe_{facts.version}.efi": image}},
+        "bios": {"a": {"initrd": initrd, "vmlinuz": parts.vmlinuz}},
+        "grub": {"env": env.ljust(GRUB_ENV_BYTES, b"#"), "grub.cfg": grub.encode()},
+        "loader": {"loader.conf": (HERE / "loader.conf").read_bytes()},
+    }
+
+
+def write_qcow2(raw, out):
+    """Believed when it gives the raw disk back."""
+    subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", raw, out], check=True)
+    back = out.with_suffix(".back")
+    try:
+        subprocess.run(["qemu-img", "convert", "-f", "qcow2", "-O", "raw", out, back], check=True)
+        if sha256_of(back) != sha256_of(raw):
+            raise ImageFault(f"{out.name} does not hold what {raw.name} does")
+    finally:
+        back.unlink(missing_ok=True)
+
+
+def json_bytes(value):
+    return (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=True) + "\n").encode()
+
+
+def manifest(facts, parts, tree, shipped, profiles, out):
+    files = []
+    for path, mode, content in tree.rows():
+        row = {"path": "/" + path, "mode": f"{stat.S_IMODE(mode):04o}", "uid": 0, "gid": 0}
+        if stat.S_ISREG(mode):
+            row |= {"type": "file", "size": len(content), "sha256": sha256(content)}
+        else:
+            row |= {"type": "folder"}
+        files.append(row)
+    packages = [row._asdict() for kind in ("image", "build") for row in lock.rows(kind)]
+    made = {str(path.relative_to(out)): {"size": path.stat().st_size, "sha256": sha256_of(path)} for path in
+            (out / "lethe.efi", out / "lethe-serial.efi", out / "lethe.raw", out / "lethe.qcow2",
+             out / "serial/vmlinuz", out / "serial/initrd")}
+    return {
+        "product": "lethe", "version": facts.version, "commit": facts.commit, "epoch": facts.epoch, "kernel": parts.kernel,
+        "files": files, "modules": shipped, "packages": packages, "made": made,
+        "vmlinuz": sha256(parts.vmlinuz), "initrd": made["serial/initrd"]["sha256"],
+        "profiles": {name: {"uki": made[file]["sha256"], "cmdline": cmdline, "pcr": {
+            "4": uki.pcr4(parts.loader, image, parts.vmlinuz), "11": uki.pcr11(image)}}
+            for name, (file, cmdline, image) in profiles.items()},
+    }
+
+
+def make(programs, out, cache):
+    facts, parts = Facts(), Parts(cache)
+    tree, shipped = root_tree(facts, parts, programs)
+    initrd = compressed(tree.archive())
+
+    plain = kernel_words.read(HERE / "cmdline.txt")
+    kernel_words.check([*plain, SERIAL], parts.vmlinuz, parts.modules)
+    profiles = {}
+    for name, file, line in (("default", "lethe.efi", plain), ("serial", "lethe-serial.efi", [*plain, SERIAL])):
+        cmdline = " ".join(line)
+        profiles[name] = (file, cmdline, unified(facts, parts, initrd, cmdline))
+        (out / file).write_bytes(profiles[name][2])
+
+    serial = out / "serial"
+    serial.mkdir()
+    (serial / "vmlinuz").write_bytes(parts.vmlinuz)
+    (serial / "initrd").write_bytes(initrd)
+    (serial / "cmdline").write_text(profiles["serial"][1] + "\n")
+
+    _, cmdline, image = profiles["default"]
+    disk.write(out / "lethe.raw", boot_tree(facts, parts, image, initrd, cmdline), parts.grub["boot.img"],
+               grub_core(parts), facts.epoch)
+    write_qcow2(out / "lethe.raw", out / "lethe.qcow2")
+
+    (out / "manifest.json").write_bytes(json_bytes(manifest(facts, parts, tree, shipped, profiles, out)))
+    (out / "sbom.spdx.json").write_bytes(json_bytes(sbom.document(facts.version, facts.commit, facts.epoch,
+                                                                  sha256(image))))
+    names = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
+    (out / "SHA256SUMS").write_text("".join(f"{sha256_of(out / name)}  {name}\n" for name in names))
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--programs", type=Path, default=lock.TOP / "build/bin")
+    parser.add_argument("--out", type=Path, default=lock.TOP / "build/image")
+    arguments = parser.parse_args()
+    os.umask(0o022)
+    new = arguments.out.with_name(arguments.out.name + ".new")
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(parents=True)
+    try:
+        make(arguments.programs, new, os.environ.get("LETHE_CACHE", Path.home() / ".cache/lethe"))
+    except (ImageFault, lock.LockFault, deb.DebFault, kernel_modules.ModuleFault, kernel_words.WordFault, uki.PeFault,
+            disk.DiskFault, fat.FatFault, subprocess.CalledProcessError) as fault:
+        shutil.rmtree(new)
+        sys.exit(f"lethe: {fault}")
+    # A folder under the old name is either all of the old image or all of the new.
+    shutil.rmtree(arguments.out, ignore_errors=True)
+    new.rename(arguments.out)
+
+
+if __name__ == "__main__":
+    main()
