@@ -1,10 +1,12 @@
 # Everything that judges. One runner counts: scripts/run-tests.
 # The simulation is many programs: it is built where it may be asked for.
 SIMULATION := $(if $(filter-out fault fault/ fault/s%,$(T)),,sim)
-test: build san nowipe unit replay $(SIMULATION) build/bench/load ## the tests for every day (T=unit/base: only those); ends in one line: N passed, N failed, N skipped
+# So is the image, where machines can be started.
+IMAGE := $(if $(shell command -v swtpm),$(if $(T),$(if $(filter boot boot/%,$(T)),image-for-test),image-for-test))
+test: build san nowipe unit replay $(SIMULATION) $(IMAGE) build/bench/load ## the tests for every day (T=unit/base: only those); ends in one line: N passed, N failed, N skipped
 	@scripts/run-tests $(T)
 
-test-full: build san nowipe unit replay $(SIMULATION) build/bench/load ## and those that take long
+test-full: build san nowipe unit replay $(SIMULATION) $(IMAGE) build/bench/load ## and those that take long
 	@scripts/run-tests --full $(T)
 
 check: build ## the rules of the house, checked by scripts/check-*
@@ -39,7 +41,7 @@ build/test/relay/test_torture: LDFLAGS_release += $(REFUSING)
 build/san/test/relay/test_torture: LDFLAGS_san += $(REFUSING) -Wl,--wrap=realloc
 
 format: ## sets all C by .clang-format
-	@find src tests -name '*.[ch]' -print0 | xargs -0 clang-format -i
+	@find src firmware tests -name '*.[ch]' -print0 | xargs -0 clang-format -i
 
 run: build
 	@scripts/run.sh

@@ -1,0 +1,59 @@
+#!/usr/bin/env python3
+# time limit: 300 s
+"""The image comes up by BIOS, by UEFI and by a kernel alone, serves, and goes down by its power button with a clean final
+export. What keeps it from serving stands on its console as a sentence, and the power button still works."""
+
+import pathlib
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "client")]
+
+from box import BOX_CONF, Box  # noqa: E402
+from load import CHAT, user  # noqa: E402
+from tap import Tap, equal, holds  # noqa: E402
+
+HELLO = {"model": "chat", "messages": user("Write to ana.lopez@kontor-nord.de, please.")}
+# What is wrong with the box, and what its console says of it.
+REFUSALS = {
+    "a key of box.conf that is none": ({"box_conf": BOX_CONF.replace("gateway", "gatway")}, "gatway"),
+    "an address that is none": ({"box_conf": BOX_CONF.replace("10.0.2.15/24", "10.0.2.999/24")}, "box.conf"),
+    "no configuration drive": ({"drives": 0}, "LETHECFG"),
+    "two configuration drives": ({"drives": 2}, "LETHECFG"),
+    "a kernel that does not wipe": ({"words": ["init_on_free=0"]}, "init_on_free"),
+}
+
+
+def serves(boot, memory_mib):
+    with Box(boot=boot, memory_mib=memory_mib) as box:
+        status, body, _ = box.request("POST", CHAT, HELLO)
+        holds(status == 200 and b"ana.lopez@kontor-nord.de" in body, f"{status} {body[:300]}")
+        holds("ana.lopez" not in box.vendor.last_words(), "the vendor got the address")
+        if boot == "kernel":
+            box.wait_console("RUNNING  serving")
+        equal(box.stop(), 0)
+        exports = box.export()
+        equal([one["kind"] for one in exports[-1:]], ["final"])
+
+
+def refuses(more, words):
+    with Box(start=False, **more) as box:
+        box.start(wait=False)
+        box.wait_console("REFUSED")
+        box.wait_console(words)
+        equal(box.stop(), 0)
+
+
+def main():
+    tap = Tap("boot")
+    for boot, memory_mib in (("kernel", 256), ("bios", 256), ("uefi", 256)):
+        with tap.case(f"{boot}: it serves with {memory_mib} MiB, and ends by its button with a clean export"):
+            serves(boot, memory_mib)
+    for name, (more, words) in REFUSALS.items():
+        with tap.case(f"{name}: refused with a sentence"):
+            refuses(more, words)
+    return tap.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

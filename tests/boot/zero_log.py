@@ -1,0 +1,133 @@
+#!/usr/bin/env python3
+# time limit: 600 s
+"""The canary proof on the booted image: everything is said to it that tests/audit/canary.py says, over TLS on both sides,
+and then nothing of it may stand anywhere: in all of the guest's memory 1 s later and later again, on its disk, its console,
+its screen, in its metrics, admin answers and exports. The same image with the programs that do not wipe must be found
+out, more than a hundred times, or the search is worth nothing.
+
+    zero_log.py [--later SECONDS] [--report FILE]      FILE.md and FILE.json say what was found (make prove-zero-log)
+"""
+
+import argparse
+import json
+import mmap
+import pathlib
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "client"), str(HERE.parent / "audit")]
+
+import box as boxes  # noqa: E402
+from canary import MODELS, Hunt, Talk  # noqa: E402
+from load import CHAT, user  # noqa: E402
+from tap import Tap, holds  # noqa: E402
+
+SOON_S = 1.0
+CONTROL = boxes.IMAGE.with_name("control-image")
+CONTROL_LEAST = 100
+
+
+class Search:
+    """Counts by medium and form what the hunt finds."""
+
+    def __init__(self):
+        self.hunt, self.rows = Hunt(), []
+
+    def look(self, data, medium):
+        before, searched = len(self.hunt.hits), self.hunt.searched
+        self.hunt.look(data, lambda at: f"{medium} at {at:#x}")
+        found = self.hunt.hits[before:]
+        forms = {form.name: sum(row.endswith(f", {form.name}") for row in found) for form in self.hunt.forms}
+        self.rows.append({"medium": medium, "bytes": self.hunt.searched - searched, "found": len(found), "forms": forms})
+        return found
+
+    def file(self, path, medium):
+        with open(path, "rb") as file:
+            if path.stat().st_size == 0:
+                return self.look(b"", medium)
+            with mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as data:
+                return self.look(data, medium)
+
+
+def outside_state(disk):
+    """A disk's bytes but those of the state partition, which the keeper alone writes."""
+    at, room = boxes.partition(disk, "lethe-state")
+    data = disk.read_bytes()
+    return data[:at] + data[at + room:]
+
+
+def memory(box, search, medium):
+    file = box.dir / "memory"
+    box.memory(file)
+    found = search.file(file, medium)
+    file.unlink()
+    return found
+
+
+def converse(search, later_s=0, control=False, image=None):
+    talk_models = [name for name in MODELS if name.startswith("error")]
+    with boxes.Box(models=MODELS, apart=talk_models, boot="kernel", image=image) as box:
+        talk = Talk(box, search.hunt)
+        for chapter in (talk.plain, talk.streamed, talk.heads, talk.faults, talk.odd, talk.large):
+            chapter()
+        others = [talk.line() for _ in range(3)]  # memory is given back while other exchanges run
+        for line in others:
+            line.send(CHAT, {"model": "slow", "messages": user("Hi."), "stream": True})
+            holds(line.head().status == 200, "no stream beside it")
+        time.sleep(SOON_S)
+        open_lines = sum(line.socket is not None for line in talk.lines)
+        memory(box, search, "memory after 1 s")
+        if control:
+            return open_lines
+        time.sleep(later_s)
+        memory(box, search, f"memory after {later_s:g} s")
+        for path in ("/metrics", "/admin/v1/status", "/admin/v1/routes", "/readyz", "/healthz", "/"):
+            search.look(box.admin("GET", path)[1], f"admin {path}")
+        search.look(box.screen(), "screen")
+        for line in talk.lines:
+            line.close()
+        disk = box.dir / "disk.raw"
+        box.stop()
+        search.file(box.dir / "console.log", "serial console")
+        search.file(disk, "disk")
+        box.export()
+        for file in sorted(box.exports.iterdir()):
+            search.file(file, f"export {file.suffix}")
+        holds(outside_state(disk) == outside_state(boxes.IMAGE / "lethe.raw"), "the disk was written outside the state partition")
+        return open_lines
+
+
+def report(path, clean, control):
+    rows = {"clean": clean.rows, "control": control.rows}
+    path.with_suffix(".json").write_text(json.dumps(rows, indent=1) + "\n")
+    lines = ["# Zero-log proof", "", f"{len(clean.hunt.markers)} markers were said; each form of each was searched for.", "",
+             "| run | medium | bytes searched | found |", "|---|---|---|---|"]
+    for name, some in rows.items():
+        lines += [f"| {name} | {row['medium']} | {row['bytes']} | {row['found']} |" for row in some]
+    path.with_suffix(".md").write_text("\n".join(lines) + "\n")
+
+
+def main():
+    words = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    words.add_argument("--report", type=pathlib.Path)
+    words.add_argument("--later", type=float, default=5, metavar="SECONDS", help="when memory is searched again")
+    asked = words.parse_args()
+    tap = Tap("zero_log")
+    clean, control = Search(), Search()
+    with tap.case("the box was asked everything, and its disk is as it was but for the state partition"):
+        lines = converse(clean, asked.later)
+        holds(lines >= 10, f"only {lines} callers were still there")
+    for row in clean.rows:
+        with tap.case(f"nothing in {row['medium']} ({row['bytes']} bytes)"):
+            holds(row["found"] == 0, [hit for hit in clean.hunt.hits if hit.startswith(row["medium"])][:20])
+    with tap.case("without wiping the same search finds more than a hundred pieces in memory"):
+        converse(control, control=True, image=CONTROL)
+        holds(len(control.hunt.hits) > CONTROL_LEAST, f"found {len(control.hunt.hits)}")
+    if asked.report:
+        report(asked.report, clean, control)
+    return tap.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
