@@ -301,6 +301,11 @@ static void on_tail(void *ctx)
         run      *r = x->run;
         if (r == nullptr || r->attempt == nullptr)
                 return;
+        /* A caller that does not read has stopped its vendor, which may have said it all. */
+        if (net_unsent(x->client->conn) > 0) {
+                net_timer_set(x->relay->setup.loop, &x->tail, LIMIT_TAIL_MS);
+                return;
+        }
         attempt_facts facts;
         upstream_cancel(r->attempt, &facts);
         r->attempt = nullptr;

@@ -22,6 +22,8 @@ SEEDS = int(os.environ.get("LETHE_SEEDS", "200"))
 SANITIZED = int(os.environ.get("LETHE_SANITIZED_SEEDS", "40"))
 WITHOUT = int(os.environ.get("LETHE_WITHOUT_SEEDS", "300"))
 STEP = 20
+# Each found something once.
+REMEMBERED = (5055, 9873)
 
 
 def play(program, first, count):
@@ -54,6 +56,8 @@ def main():
     tap = Tap("simulation")
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         all_pass(tap, pool, "build/sim/sim", 1, max(SEEDS, WITHOUT))
+        for seed in REMEMBERED:
+            all_pass(tap, pool, "build/sim/sim", seed, 1)
         all_pass(tap, pool, "build/san/sim/sim", 1, SANITIZED)
         fails_without(tap, pool)
     return tap.done()

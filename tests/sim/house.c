@@ -121,7 +121,8 @@ static void settings_write(text *t)
         text_put(t, "\"write_stall_ms\":%llu}", (unsigned long long)stall_ms);
         play.stream_us = stream_ms * 1000;
         play.longest_us = (stream_ms + 120000) * 1000;
-        play.asking_us = (body_ms + 15000) * 1000;
+        /* Where places are few a connection waits to be accepted until another has idled away. */
+        play.asking_us = (body_ms + 75000) * 1000;
         /* A stall is looked for once in its time, and what is left of a whole answer may idle away; a warm connection
          * may be silent for as long as it is kept. */
         house.patience.caller_us = ((2 * stall_ms > idle_ms ? 2 * stall_ms : idle_ms) + 2000) * 1000;
