@@ -7,7 +7,7 @@
 
 A box is a Relay whose lethed runs in a virtual machine: the same configuration lies on a drive that is named LETHECFG, the
 same vault in the state partition of a copy of build/image/lethe.raw. `boot` is how it comes up: "bios", "uefi", or "kernel"
-(the serial profile, without a boot loader: its console is in box.log). Processors are emulated, so that the guest is the same
+(the serial profile, without a boot loader: console() has what it wrote). Processors are emulated, so that the guest is the same
 on every host.
 """
 
@@ -24,7 +24,7 @@ import sys
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent / "client"), str(HERE.parent.parent / "image")]
+sys.path.insert(0, str(HERE.parent / "client"))
 
 import harness  # noqa: E402
 
@@ -110,7 +110,7 @@ class Box(harness.Relay):
     def _disk(self):
         disk = self.dir / "disk.raw"
         if not disk.exists():
-            subprocess.run(["cp", "--sparse=always", IMAGE / "lethe.raw", disk], check=True)
+            subprocess.run(["cp", "--sparse=always", self.image / "lethe.raw", disk], check=True)
             at, room = partition(disk, "lethe-state")
             state = self.state.read_bytes()
             assert len(state) <= room
