@@ -1,5 +1,5 @@
-/* route/load: how slow and how busy a way is: EWMA of the time to the first byte, share of failures, slow start after
- * recovery.
+/* route/load: how slow and how busy a way is: EWMA of the time to the first content, share of failures, slow start
+ * after recovery.
  * src  P. Marshall and others, Finagle "PeakEwma"; HAProxy slowstart
  *
  * A peak that counted whole would tell nothing here: one answer in twenty of a language model comes ten times later
@@ -22,7 +22,7 @@ typedef struct load {
         uint32_t reserved;
 } load;
 
-/* Time to the first byte of an answer. The mean decays with 15 s. */
+/* Time to the first content of a stream, or to the first byte of embeddings. The mean decays with 15 s. */
 void load_sample(load *l, uint64_t first_us, uint64_t now_ms);
 /* Time to the first content, for the quantile (stochastic approximation; needs no samples kept). */
 void load_content(load *l, uint64_t content_us);
