@@ -16,6 +16,21 @@ static bool keep(view value, char *to, size_t cap)
         return true;
 }
 
+static bool keep_digest(view value, uint8_t out[static 32])
+{
+        static const uint8_t none[32];
+        if (value.len != 64 || memcmp(out, none, sizeof none) != 0)
+                return false;
+        for (size_t i = 0; i < value.len; i++) {
+                uint8_t c = value.data[i];
+                bool    digit = c >= '0' && c <= '9';
+                if (!digit && (c < 'a' || c > 'f'))
+                        return false;
+                out[i / 2] = (uint8_t)(out[i / 2] << 4 | (digit ? c - '0' : c - 'a' + 10));
+        }
+        return true;
+}
+
 bool image_parse(view text, image *out)
 {
         *out = (image){};
@@ -28,6 +43,8 @@ bool image_parse(view text, image *out)
                         good = good && keep(value, out->commit, sizeof out->commit);
                 else if (view_equal(key, VIEW("kernel")))
                         good = good && keep(value, out->kernel, sizeof out->kernel);
+                else if (view_equal(key, VIEW("root")))
+                        good = good && keep_digest(value, out->root);
                 else if (view_equal(key, VIEW("epoch")))
                         good = good && out->epoch_s == 0 && view_decimal(value, EPOCH_MOST, &out->epoch_s);
                 else

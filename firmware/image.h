@@ -1,5 +1,5 @@
 /* firmware/image: what this image says of itself: /etc/lethe/image, lines `version V`, `commit C`, `epoch SECONDS`,
- * `kernel RELEASE`. */
+ * `kernel RELEASE`, `root SHA256`. */
 #ifndef FIRMWARE_IMAGE_H
 #define FIRMWARE_IMAGE_H
 
@@ -7,7 +7,9 @@
 
 typedef struct image {
         char     version[64], commit[64], kernel[64];
-        uint64_t epoch_s; /* when it was built; no clock is before */
+        uint64_t epoch_s;  /* when it was built; no clock is before */
+        uint8_t  root[32]; /* SHA-256 of the list of the root's files: `root` of manifest.json. What the image says of
+                              itself: a TPM's PCR 11 is the proof */
 } image;
 
 /* False when a line is missing, unknown, twice there, or has no such value. */

@@ -19,6 +19,11 @@ class Tree:
             self.entries.setdefault("/".join(parts[:i + 1]), (stat.S_IFDIR | 0o755, b""))
         self.entries[path] = (stat.S_IFREG | mode, content)
 
+    def link(self, path, to):
+        """A symbolic link; the kernel gives every one of them this mode."""
+        self.file(path, to.encode())
+        self.entries[path] = (stat.S_IFLNK | 0o777, to.encode())
+
     def rows(self):
         """(path, mode, content), folders before what is in them."""
         return [(path, *self.entries[path]) for path in sorted(self.entries, key=lambda p: p.split("/"))]

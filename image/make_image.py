@@ -31,6 +31,10 @@ import uki
 HERE = Path(__file__).resolve().parent
 INIT = "lethe-init"
 PROGRAMS = ("lethed", "lethe-keeper", "lethe-relay", "lethe-resolver", "lethe-admin")
+# Left out of the root's digest: the file that holds it, and the folder that is there for it.
+SAYS_DIGEST = ("/etc/lethe", "/etc/lethe/image")
+# What the kernel starts when a hypervisor asks it for an orderly end.
+ENDINGS = ("poweroff", "reboot")
 # 1 January 2026: for a tree without git. The clock of a box is never before it.
 NO_COMMIT_EPOCH = 1767225600
 SERIAL = "console=ttyS0"
@@ -96,8 +100,10 @@ def stripped(path):
 
 def root_tree(facts, parts, programs):
     tree = cpio.Tree(facts.epoch)
-    for folder in ("bin", "config", "dev", "etc", "lib", "proc", "run", "sys"):
+    for folder in ("bin", "config", "dev", "etc", "lib", "proc", "run", "sbin", "sys"):
         tree.folder(folder)
+    for name in ENDINGS:
+        tree.link(f"sbin/{name}", "/init")
     tree.file("init", stripped(programs / INIT), 0o755)
     for name in PROGRAMS:
         tree.file(f"bin/{name}", stripped(programs / name), 0o755)
@@ -107,8 +113,29 @@ def root_tree(facts, parts, programs):
     tree.file("lib/modules/alias", kernel_modules.alias_table(parts.modules, shipped).encode())
     tree.file("lib/modules/order", kernel_modules.order_table(parts.modules, shipped).encode())
     tree.file("etc/lethe/image", f"version {facts.version}\ncommit {facts.commit}\nepoch {facts.epoch}\n"
-              f"kernel {parts.kernel}\n".encode())
+              f"kernel {parts.kernel}\nroot {root_digest(tree)}\n".encode())
     return tree, shipped
+
+
+def file_rows(tree):
+    """What the manifest says of each file, folder and link."""
+    for path, mode, content in tree.rows():
+        row = {"path": "/" + path, "mode": f"{stat.S_IMODE(mode):04o}", "uid": 0, "gid": 0}
+        if stat.S_ISREG(mode):
+            row |= {"type": "file", "size": len(content), "sha256": sha256(content)}
+        elif stat.S_ISLNK(mode):
+            row |= {"type": "link", "to": content.decode()}
+        else:
+            row |= {"type": "folder"}
+        yield row
+
+
+def root_digest(tree):
+    """One number for everything in the root but the file that says it: a line `PATH MODE CONTENT` each, in byte order,
+    where content is a file's SHA-256, a link's target, or / for a folder. The box shows it on its console."""
+    lines = [f"{row['path']} {row['mode']} {row.get('sha256') or row.get('to') or '/'}\n" for row in file_rows(tree)
+             if row["path"] not in SAYS_DIGEST]
+    return sha256("".join(sorted(lines)).encode())
 
 
 def compressed(archive):
@@ -174,21 +201,14 @@ def json_bytes(value):
 
 
 def manifest(facts, parts, tree, shipped, profiles, out):
-    files = []
-    for path, mode, content in tree.rows():
-        row = {"path": "/" + path, "mode": f"{stat.S_IMODE(mode):04o}", "uid": 0, "gid": 0}
-        if stat.S_ISREG(mode):
-            row |= {"type": "file", "size": len(content), "sha256": sha256(content)}
-        else:
-            row |= {"type": "folder"}
-        files.append(row)
+    files = list(file_rows(tree))
     packages = [row._asdict() for kind in ("image", "build") for row in lock.rows(kind)]
     made = {str(path.relative_to(out)): {"size": path.stat().st_size, "sha256": sha256_of(path)} for path in
             (out / "lethe.efi", out / "lethe-serial.efi", out / "lethe.raw", out / "lethe.qcow2",
              out / "serial/vmlinuz", out / "serial/initrd")}
     return {
         "product": "lethe", "version": facts.version, "commit": facts.commit, "epoch": facts.epoch, "kernel": parts.kernel,
-        "files": files, "modules": shipped, "packages": packages, "made": made,
+        "root": root_digest(tree), "files": files, "modules": shipped, "packages": packages, "made": made,
         "vmlinuz": sha256(parts.vmlinuz), "initrd": made["serial/initrd"]["sha256"],
         "profiles": {name: {"uki": made[file]["sha256"], "cmdline": cmdline, "pcr": {
             "4": uki.pcr4(parts.loader, image, parts.vmlinuz), "11": uki.pcr11(image)}}

@@ -26,7 +26,8 @@ from tap import Tap, equal, holds, raises  # noqa: E402
 IMAGE = pathlib.Path(os.environ.get("LETHE_IMAGE") or TOP / "build/image")
 MIB = 1 << 20
 UKI_MOST, DISK_PACKED_MOST = 24 * MIB, 60 * MIB
-FOLDERS = {"/bin", "/config", "/dev", "/etc", "/etc/lethe", "/lib", "/lib/modules", "/proc", "/run", "/sys"}
+FOLDERS = {"/bin", "/config", "/dev", "/etc", "/etc/lethe", "/lib", "/lib/modules", "/proc", "/run", "/sbin", "/sys"}
+LINKS = {"/sbin/poweroff": b"/init", "/sbin/reboot": b"/init"}
 PROGRAMS = {"/init", "/bin/lethed", "/bin/lethe-admin", "/bin/lethe-keeper", "/bin/lethe-relay", "/bin/lethe-resolver"}
 TABLES = {"/etc/lethe/image", "/lib/modules/alias", "/lib/modules/order"}
 PT_INTERP = 3
@@ -100,7 +101,9 @@ def root(tap):
         for path, (mode, uid, gid, content) in found.items():
             row = listed[path]
             equal((path, f"{stat.S_IMODE(mode):04o}", uid, gid), (path, row["mode"], row["uid"], row["gid"]))
-            equal(row["type"], "folder" if stat.S_ISDIR(mode) else "file")
+            equal(row["type"], "folder" if stat.S_ISDIR(mode) else "link" if stat.S_ISLNK(mode) else "file")
+            if stat.S_ISLNK(mode):
+                equal(content.decode(), row["to"])
             if stat.S_ISREG(mode):
                 equal((len(content), hashlib.sha256(content).hexdigest()), (row["size"], row["sha256"]))
     with tap.case("it is the programs, modules and three tables; nothing of it can be written or is another's"):
@@ -108,7 +111,15 @@ def root(tap):
         equal({p for p, e in found.items() if stat.S_ISDIR(e[0])}, FOLDERS)
         equal({p for p, e in found.items() if stat.S_ISREG(e[0])}, PROGRAMS | TABLES | modules)
         for path, (mode, uid, gid, _) in found.items():
-            equal((path, mode & 0o7022, uid, gid), (path, 0, 0, 0))
+            equal((path, mode & (0o7000 if stat.S_ISLNK(mode) else 0o7022), uid, gid), (path, 0, 0, 0))
+        equal({p: e[3] for p, e in found.items() if stat.S_ISLNK(e[0])}, LINKS)
+    with tap.case("the number the console shows is that of the root's files, links and folders, counted again here"):
+        lines = [f"{p} {stat.S_IMODE(m):04o} " + ("/" if stat.S_ISDIR(m) else c.decode() if stat.S_ISLNK(m)
+                 else hashlib.sha256(c).hexdigest()) + "\n" for p, (m, _, _, c) in found.items()
+                 if p not in ("/etc/lethe", "/etc/lethe/image")]
+        number = hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
+        equal(said["root"], number)
+        holds(f"root {number}\n" in found["/etc/lethe/image"][3].decode(), found["/etc/lethe/image"][3])
     with tap.case("no program asks for an interpreter, and none has symbols"):
         for path in PROGRAMS:
             program = found[path][3]

@@ -5,6 +5,8 @@
 
 static const char SUBJECT[] = "image";
 
+#define DIGEST "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
 static const struct {
         const char *sentence;
         view text;
@@ -19,6 +21,9 @@ static const struct {
         {"a word too many", VIEW_INIT("version 1.0 beta\ncommit abc\nepoch 1\nkernel 6.12\n"), false},
         {"a number that is none", VIEW_INIT("version 1.0\ncommit abc\nepoch 1e9\nkernel 6.12\n"), false},
         {"a byte that is no text", VIEW_INIT("version 1\x1b\ncommit abc\nepoch 1\nkernel 6.12\n"), false},
+        {"the digest of the root", VIEW_INIT("version 1.0\ncommit abc\nepoch 1\nkernel 6.12\nroot " DIGEST "\n"), true},
+        {"cut", VIEW_INIT("version 1.0\ncommit abc\nepoch 1\nkernel 6.12\nroot 0123\n"), false},
+        {"twice", VIEW_INIT("version 1.0\ncommit abc\nepoch 1\nkernel 6.12\nroot " DIGEST "\nroot " DIGEST "\n"), false},
         {"nothing", VIEW_INIT(""), false},
 };
 
@@ -32,6 +37,9 @@ int main(void)
         tree_file("/etc/lethe/image", "version 1.0\ncommit abc\nepoch 1795000000\nkernel 6.12\n");
         tap_ok(!failed(image_read(tree_root, &i, &why)) && strcmp(i.version, "1.0") == 0 && i.epoch_s == 1795000000,
                SUBJECT, "the image's own file");
+        tree_file("/etc/lethe/image", "version 1.0\ncommit abc\nepoch 1\nkernel 6.12\nroot " DIGEST "\n");
+        tap_ok(!failed(image_read(tree_root, &i, &why)) && i.root[0] == 0x01 && i.root[31] == 0xef, SUBJECT,
+               "with its digest as bytes");
         tree_remove();
         tap_ok(failed(image_read(tree_root, &i, &why)) && why.len > 0, SUBJECT, "which is said when it is not there");
         return tap_done();
