@@ -22,7 +22,8 @@ typedef enum role_id : uint8_t {
         ROLE_ADMIN,
         ROLE_RELAY,
         ROLE_SUPERVISOR,
-        ROLE_COUNT
+        ROLE_COUNT, /* of lethed's */
+        ROLE_CONSOLE = ROLE_COUNT /* the appliance's, started by its PID 1 */
 } role_id;
 
 typedef enum wire_type : uint16_t {
@@ -57,6 +58,7 @@ typedef enum grant_id : uint16_t {
         GRANT_VAULT_KEY,  /* keeper: 4 KiB of secret memory for the vault key; survives the keeper */
         GRANT_STATE,      /* keeper: the state file, read-write; resolver: none */
         GRANT_RESOLV_CONF, /* resolver: the system's resolv.conf, read-only */
+        GRANT_CONSOLE,    /* keeper: the box's console at the other end of a pair, for STATUS and UNLOCK alone */
         GRANT_KEY_FILE,   /* keeper: the key file, when the box opens its vault by one */
 } grant_id;
 

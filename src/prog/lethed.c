@@ -17,6 +17,7 @@
 #include "role/supervise.h"
 
 enum : int { EXIT_SYSTEM = 1, EXIT_USAGE = 2 };
+enum : uint64_t { INHERITED_MOST = 1023 };
 
 static const char usage[] =
         "lethed - the relay that forgets\n"
@@ -32,6 +33,8 @@ static const char usage[] =
         "  --admin ADDR:PORT    where operators connect: health, metrics, management\n"
         "  --relays N           relay processes, 1 to 16; default: one per processor\n"
         "  --resolv-conf FILE   name servers; default: /etc/resolv.conf\n"
+        "  --console FD         a socket pair's end that stands open: the appliance's console asks for the\n"
+        "                       state of the vault over it, and unlocks\n"
         "  --version, --help\n"
         "\n"
         "  SIGHUP takes the configuration folder again; SIGINT and SIGTERM drain, write the final usage\n"
@@ -39,7 +42,7 @@ static const char usage[] =
         "  Exit status: 0 ended cleanly, 1 the system refused something, 2 arguments or configuration.\n";
 
 typedef struct options {
-        const char *config, *state, *key_file, *listen, *admin, *relays, *resolv_conf;
+        const char *config, *state, *key_file, *listen, *admin, *relays, *resolv_conf, *console;
 } options;
 
 static void print(int fd, const char *a, const char *b, const char *c)
@@ -66,7 +69,7 @@ static void parse(int argc, char *argv[], options *o)
                 const char **to;
         } rows[] = {{"--config", &o->config}, {"--state", &o->state},   {"--key-file", &o->key_file},
                     {"--listen", &o->listen}, {"--admin", &o->admin},   {"--relays", &o->relays},
-                    {"--resolv-conf", &o->resolv_conf}};
+                    {"--resolv-conf", &o->resolv_conf}, {"--console", &o->console}};
         for (int i = 1; i < argc; i++) {
                 if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
                         print(STDOUT_FILENO, usage, "", "");
@@ -197,13 +200,25 @@ static uint32_t relay_count(const char *text)
         return (uint32_t)n;
 }
 
+/* A descriptor that whoever started this left open. */
+static int inherited(const char *name, const char *text)
+{
+        uint64_t n;
+        if (text == nullptr)
+                return -1;
+        if (!view_decimal(view_of_text(text), INHERITED_MOST, &n) || n < WIRE_CONTROL_FD)
+                fail(EXIT_USAGE, name, ": is the number of an open descriptor, from 3 on");
+        return (int)n;
+}
+
 int main(int argc, char *argv[])
 {
         static supervisor s;
         options           o = {.resolv_conf = "/etc/resolv.conf"};
         parse(argc, argv, &o);
         event_setup("lethed", STDERR_FILENO);
-        if (failed(sandbox_enter(ROLE_SUPERVISOR)) || failed(secret_setup()))
+        s.console = inherited("--console", o.console);
+        if (failed(sandbox_enter_keeping(ROLE_SUPERVISOR, &s.console, 1)) || failed(secret_setup()))
                 fail(EXIT_SYSTEM, "sandbox", ": the process could not be hardened");
         s.programs = programs_folder();
         s.null = open_or_fail("/dev/null", O_RDONLY, ": cannot be opened");

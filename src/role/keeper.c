@@ -79,8 +79,10 @@ static err granted(keeper *k, const wire_message *m, int fd)
                 replace(&k->wake, fd);
                 return OK;
         case GRANT_KEEPER:
-                replace(&k->admin, fd);
-                k->answer_due_ms = 0;
+                keeper_line_granted(&k->admin, fd);
+                return OK;
+        case GRANT_CONSOLE:
+                keeper_line_granted(&k->console, fd);
                 return OK;
         case GRANT_STATE:
                 replace(&k->state, fd);
@@ -186,7 +188,8 @@ static keeper *keeper_make(int control, const keeper_build *build)
                 return nullptr;
         k->build = build;
         k->control = control;
-        k->wake = k->admin = k->state = k->key_file = -1;
+        k->wake = k->admin.fd = k->console.fd = k->state = k->key_file = -1;
+        k->console.unlocks_only = true;
         return k;
 }
 
@@ -255,12 +258,14 @@ static void wake_turn(const keeper *k)
 
 static int wait_ms(const keeper *k, bool more)
 {
-        uint64_t now = clock_ms();
-        if (more || (k->answer_due_ms != 0 && k->answer_due_ms <= now))
-                return 0;
-        if (k->answer_due_ms != 0 && k->answer_due_ms - now < TURN_MS)
-                return (int)(k->answer_due_ms - now);
-        return TURN_MS;
+        uint64_t                 now = clock_ms(), wait = more ? 0 : TURN_MS;
+        const keeper_line *const lines[] = {&k->admin, &k->console};
+        for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+                uint64_t due = lines[i]->answer_due_ms;
+                if (due != 0 && due < now + wait)
+                        wait = due > now ? due - now : 0;
+        }
+        return (int)wait;
 }
 
 int keeper_serve(keeper *k)
@@ -276,15 +281,17 @@ int keeper_serve(keeper *k)
                 struct pollfd fds[] = {
                         {.fd = k->control, .events = POLLIN},
                         {.fd = k->wake, .events = POLLIN},
-                        {.fd = k->answer_due_ms != 0 ? -1 : k->admin, .events = POLLIN},
+                        {.fd = k->admin.answer_due_ms != 0 ? -1 : k->admin.fd, .events = POLLIN},
+                        {.fd = k->console.answer_due_ms != 0 ? -1 : k->console.fd, .events = POLLIN},
                 };
-                if (poll(fds, 3, wait_ms(k, more)) < 0 && errno != EINTR)
+                if (poll(fds, sizeof fds / sizeof *fds, wait_ms(k, more)) < 0 && errno != EINTR)
                         return 1;
                 wake_turn(k);
                 control_turn(k);
                 more = keeper_rings_turn(k);
                 keeper_tickets_turn(k, clock_ms());
-                keeper_admin_turn(k);
+                keeper_line_turn(k, &k->admin);
+                keeper_line_turn(k, &k->console);
         }
         keeper_rings_end(k);
         uint64_t sequence;

@@ -1,4 +1,5 @@
-/* The admin channel: one message in, one message out. Nothing in a question is trusted. */
+/* The channels of the admin role and of the box's console: one message in, one message out. Nothing in a question is
+ * trusted. */
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
@@ -13,24 +14,31 @@
 enum : size_t { HEAD_BYTES = offsetof(keeper_message, bytes) };
 enum : uint64_t { FIRST_DELAY_MS = 250, LAST_DELAY_MS = 5000 };
 
-static void admin_lost(keeper *k)
+static void line_lost(keeper_line *l)
 {
-        close(k->admin);
-        k->admin = -1;
-        k->answer_due_ms = 0;
+        close(l->fd);
+        l->fd = -1;
+        l->answer_due_ms = 0;
 }
 
-static void send_answer(keeper *k)
+void keeper_line_granted(keeper_line *l, int fd)
+{
+        if (l->fd >= 0)
+                line_lost(l);
+        l->fd = fd;
+}
+
+static void send_answer(keeper_line *l)
 {
         ssize_t n;
         do
-                n = send(k->admin, &k->answer, HEAD_BYTES + k->answer.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+                n = send(l->fd, &l->answer, HEAD_BYTES + l->answer.len, MSG_NOSIGNAL | MSG_DONTWAIT);
         while (n < 0 && errno == EINTR);
-        k->answer_due_ms = 0;
-        wipe(&k->answer, HEAD_BYTES + k->answer.len);
-        /* One question at a time needs one place in the channel: an admin without it breaks the contract. */
+        l->answer_due_ms = 0;
+        wipe(&l->answer, HEAD_BYTES + l->answer.len);
+        /* One question at a time needs one place in the channel: who is without it breaks the contract. */
         if (n < 0)
-                admin_lost(k);
+                line_lost(l);
 }
 
 static uint64_t unlock_delay_ms(uint64_t tries)
@@ -40,7 +48,7 @@ static uint64_t unlock_delay_ms(uint64_t tries)
         return delay < LAST_DELAY_MS ? delay : LAST_DELAY_MS;
 }
 
-static err answer_unlock(keeper *k, view in, emit *out)
+static err answer_unlock(keeper *k, keeper_line *l, view in, emit *out)
 {
         if (store_is_open(&k->store))
                 return OK;
@@ -48,7 +56,7 @@ static err answer_unlock(keeper *k, view in, emit *out)
         if (failed(e)) {
                 k->refused_tries++;
                 event(EVENT_VAULT_REFUSED, (int64_t)k->refused_tries, e.code);
-                k->answer_due_ms = clock_ms() + unlock_delay_ms(k->refused_tries);
+                l->answer_due_ms = clock_ms() + unlock_delay_ms(k->refused_tries);
                 return e;
         }
         e = keeper_vault_opened(k);
@@ -84,14 +92,17 @@ static err answer_export_now(keeper *k, view in, emit *out)
         return OK;
 }
 
-static err answer_question(keeper *k, view in, emit *out)
+static err answer_question(keeper *k, keeper_line *l, view in, emit *out)
 {
-        switch ((keeper_op)k->question.op) {
+        const keeper_op op = (keeper_op)l->question.op;
+        if (l->unlocks_only && op != KEEPER_STATUS && op != KEEPER_UNLOCK)
+                return FAIL(OUT_OF_RANGE);
+        switch (op) {
         case KEEPER_UNLOCK:
-                return answer_unlock(k, in, out);
+                return answer_unlock(k, l, in, out);
         case KEEPER_PUT:
         case KEEPER_REMOVE:
-                return answer_change(k, (keeper_op)k->question.op, in, out);
+                return answer_change(k, op, in, out);
         case KEEPER_EXPORT_NOW:
                 return answer_export_now(k, in, out);
         case KEEPER_STATUS:
@@ -100,41 +111,41 @@ static err answer_question(keeper *k, view in, emit *out)
         case KEEPER_EXPORT_GET:
                 break;
         }
-        return serve_keeper(&k->store, &k->pair, (keeper_op)k->question.op, in, out);
+        return serve_keeper(&k->store, &k->pair, op, in, out);
 }
 
-static void question_came(keeper *k, size_t bytes)
+static void question_came(keeper *k, keeper_line *l, size_t bytes)
 {
-        keeper_message *q = &k->question;
-        emit            out = emit_into(k->answer.bytes, sizeof k->answer.bytes);
+        keeper_message *q = &l->question;
+        emit            out = emit_into(l->answer.bytes, sizeof l->answer.bytes);
         err             e = FAIL(OUT_OF_RANGE);
         if (bytes >= HEAD_BYTES && bytes <= sizeof *q && q->len == bytes - HEAD_BYTES)
-                e = answer_question(k, (view){q->bytes, q->len}, &out);
-        k->answer.op = q->op;
-        k->answer.code = e.code;
-        k->answer.len = failed(e) ? 0 : (uint32_t)out.len;
-        k->answer.reserved = 0;
+                e = answer_question(k, l, (view){q->bytes, q->len}, &out);
+        l->answer.op = q->op;
+        l->answer.code = e.code;
+        l->answer.len = failed(e) ? 0 : (uint32_t)out.len;
+        l->answer.reserved = 0;
         wipe(q, bytes < sizeof *q ? bytes : sizeof *q);
-        if (k->answer_due_ms == 0)
-                send_answer(k);
+        if (l->answer_due_ms == 0)
+                send_answer(l);
 }
 
-void keeper_admin_turn(keeper *k)
+void keeper_line_turn(keeper *k, keeper_line *l)
 {
-        if (k->admin < 0)
+        if (l->fd < 0)
                 return;
-        if (k->answer_due_ms != 0) {
-                if (clock_ms() >= k->answer_due_ms)
-                        send_answer(k);
+        if (l->answer_due_ms != 0) {
+                if (clock_ms() >= l->answer_due_ms)
+                        send_answer(l);
                 return;
         }
-        k->question.op = 0;
+        l->question.op = 0;
         /* MSG_TRUNC: the length it had, so that a longer message is seen as such. */
-        ssize_t n = recv(k->admin, &k->question, sizeof k->question, MSG_DONTWAIT | MSG_TRUNC);
+        ssize_t n = recv(l->fd, &l->question, sizeof l->question, MSG_DONTWAIT | MSG_TRUNC);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
                 return;
         if (n <= 0)
-                admin_lost(k);
+                line_lost(l);
         else
-                question_came(k, (size_t)n);
+                question_came(k, l, (size_t)n);
 }

@@ -47,12 +47,21 @@ typedef enum keeper_phase : uint8_t {
         KEEPER_ORPHANED /* the supervisor is gone */
 } keeper_phase;
 
+/* A channel that answers one message at a time. A refused unlock is answered late, and so long nothing else is read
+ * from it. */
+typedef struct keeper_line {
+        int            fd; /* -1: not granted */
+        bool           unlocks_only; /* the box's console: STATUS and UNLOCK */
+        uint64_t       answer_due_ms; /* 0: no answer waits */
+        keeper_message question, answer;
+} keeper_line;
+
 struct keeper {
         const keeper_build *build;
         keeper_phase        phase;
 
         /* descriptors; -1: not granted */
-        int control, wake, admin, state, key_file;
+        int control, wake, state, key_file;
 
         board       *board;
         lease       *lease;
@@ -65,11 +74,8 @@ struct keeper {
         keeper_digests digests[4]; /* newest generations, round robin */
         unsigned       digest_count; /* ever told */
 
-        /* The admin channel answers one message at a time. A refused unlock is answered late, and so long nothing else
-         * is read from it. */
-        uint64_t       refused_tries;
-        uint64_t       answer_due_ms; /* 0: no answer waits */
-        keeper_message question, answer;
+        uint64_t    refused_tries;
+        keeper_line admin, console;
 };
 
 /* keeper_vault.c */
@@ -91,6 +97,7 @@ err  keeper_first_policy(keeper *k); /* of the generation that serves, unless it
 err  keeper_export(keeper *k, const char *kind, bool clean, uint64_t *sequence);
 
 /* keeper_admin.c */
-void keeper_admin_turn(keeper *k); /* answers what waits, when it is due */
+void keeper_line_granted(keeper_line *l, int fd); /* takes fd */
+void keeper_line_turn(keeper *k, keeper_line *l); /* answers what waits, when it is due */
 
 #endif

@@ -113,13 +113,15 @@ static const struct role_row {
         uint64_t descriptors, address_space; /* 0: as inherited */
         bool     may_connect, may_read_files;
         list     lists[6];
-} roles[ROLE_COUNT] = {
+} roles[ROLE_CONSOLE + 1] = {
         [ROLE_KEEPER]     = {LIMIT_COLUMNS + 64, 2048 * MIB, false, false, {LIST(everyone), LIST(state)}},
         [ROLE_RESOLVER]   = {1024, 512 * MIB, true, false,
                              {LIST(everyone), LIST(connections), LIST(dialing), LIST(questions)}},
         [ROLE_ADMIN]      = {256, 512 * MIB, false, false, {LIST(everyone), LIST(connections)}},
         [ROLE_RELAY]      = {LIMIT_CONNECTIONS + 2 * LIMIT_EXCHANGES + LIMIT_POOL_IDLE + 64, 0, true, false,
                              {LIST(everyone), LIST(connections), LIST(dialing)}},
+        /* Argon2id of a slot that someone made on a larger machine; files are descriptors that came open. */
+        [ROLE_CONSOLE]    = {16, 1280 * MIB, false, false, {LIST(everyone)}},
         [ROLE_SUPERVISOR] = {0, 0, true, true,
                              {LIST(everyone), LIST(connections), LIST(dialing), LIST(questions), LIST(state),
                               LIST(supervising)}},
@@ -285,19 +287,41 @@ static err close_calls(role_id role)
 
 err sandbox_close(role_id role)
 {
-        assert(role < ROLE_COUNT);
+        assert(role <= ROLE_CONSOLE);
         TRY(close_paths(role));
         return close_calls(role);
 }
 
 #endif
 
-err sandbox_enter(role_id role)
+err sandbox_enter(role_id role) { return sandbox_enter_keeping(role, nullptr, 0); }
+
+/* All from `first` on but the kept ones. */
+static err close_others(int first, const int *kept, size_t count)
 {
-        assert(role < ROLE_COUNT);
+        for (int next = first;;) {
+                int stays = -1;
+                for (size_t i = 0; i < count; i++)
+                        if (kept[i] >= next && (stays < 0 || kept[i] < stays))
+                                stays = kept[i];
+                unsigned last = stays < 0 ? ~0U : (unsigned)stays - 1;
+                if (stays != next && close_range((unsigned)next, last, 0) != 0)
+                        return FAIL(SYSTEM);
+                if (stays < 0)
+                        return OK;
+                if (fcntl(stays, F_SETFD, FD_CLOEXEC) != 0)
+                        return FAIL(SYSTEM);
+                next = stays + 1;
+        }
+}
+
+err sandbox_enter_keeping(role_id role, const int *kept, size_t count)
+{
+        assert(role <= ROLE_CONSOLE);
         TRY(standard_descriptors_open());
         int first = role == ROLE_SUPERVISOR ? WIRE_CONTROL_FD : WIRE_CONTROL_FD + 1;
-        if (close_range((unsigned)first, ~0U, 0) != 0 || clearenv() != 0)
+        TRY(close_others(first, kept, count));
+        if (clearenv() != 0)
                 return FAIL(SYSTEM);
         umask(077);
         return harden_process(role);

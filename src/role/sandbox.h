@@ -9,6 +9,9 @@
 /* At the very start of a role: no new privileges, not dumpable, no core, umask, empty environment, every descriptor but
  * 0 to 3 closed. err SYSTEM */
 err sandbox_enter(role_id role);
+/* The same, and these descriptors stay too, closed on exec: what the box's PID 1 gave lethed. -1 is none.
+ * err SYSTEM: one of them is not open */
+err sandbox_enter_keeping(role_id role, const int *kept, size_t count);
 
 /* When all files are open: Landlock (no path, no TCP but what the role needs; an event says when the kernel has none),
  * then the role's seccomp filter; a call that is not on its list ends the process. Cannot be undone.

@@ -128,6 +128,7 @@ static void grant_keeper(supervisor *s, child *c)
         grant(c, GRANT_VAULT_KEY, 0, 0, s->vault_key_fd);
         grant(c, GRANT_STATE, 0, 0, s->state);
         grant(c, GRANT_KEY_FILE, 0, 0, s->key_file);
+        grant(c, GRANT_CONSOLE, 0, 0, s->console);
         grant(c, GRANT_RING_WAKE, 0, 0, s->ring_wake);
 }
 

@@ -72,6 +72,7 @@ typedef struct supervisor {
         int         listeners[LIMIT_RELAYS];
         uint32_t    relays;
         int         admin_listener;
+        int         console; /* a pair with the console of the box; -1: none */
         int         programs; /* folder of the executables */
         int         null;     /* /dev/null to read: standard input and output of every role */
         /* shared memory */

@@ -41,6 +41,7 @@ static const char PLAY_POLICY[] = "{\"pii\":\"1\"}";
 
 typedef struct play {
         int   control, admin, events; /* our ends */
+        int   console; /* the keeper's end of the console's pair; -1: none */
         pid_t pid;
 
         /* memory that outlives the keeper, as the supervisor holds it */
@@ -95,7 +96,7 @@ static inline int play_state(slot_kind kind)
 
 static inline void play_make(play *p, slot_kind kind)
 {
-        *p = (play){.control = -1, .admin = -1};
+        *p = (play){.control = -1, .admin = -1, .console = -1};
         play_must(!failed(secret_setup()), "secret_setup");
         void *map;
         p->board_fd = play_memory(sizeof(board), &map);
@@ -177,6 +178,8 @@ static inline void play_grants(play *p)
         play_grant(p, GRANT_RING_WAKE, 0, 0, p->wake);
         if (p->with_key_file)
                 play_grant(p, GRANT_KEY_FILE, 0, 0, p->key_file);
+        if (p->console >= 0)
+                play_grant(p, GRANT_CONSOLE, 0, 0, p->console);
         play_generation(p, 1);
         for (uint32_t i = 0; i < LIMIT_COLUMNS; i++)
                 if (p->ring_fds[i] != 0)

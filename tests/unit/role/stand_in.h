@@ -264,6 +264,7 @@ static inline void stage_supervisor(stage *t)
         s->null = open("/dev/null", O_RDONLY | O_CLOEXEC);
         s->state = stage_file("state");
         s->key_file = stage_file("key");
+        s->console = -1;
         s->resolv_conf = stage_file("resolv.conf");
         s->relays = 2;
         for (uint32_t i = 0; i < s->relays; i++)

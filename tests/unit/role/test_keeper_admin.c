@@ -41,6 +41,50 @@ static void test_lengths(play *p)
         tap_ok(refused, SUBJECT, "five bytes suit no operation");
 }
 
+static err_code play_unlock(play *p, const char *passphrase)
+{
+        keeper_status s;
+        key_slot      slot = {.kind = SLOT_PASSPHRASE};
+        uint8_t       wrapping[32];
+        keeper_unlock q = {};
+        play_must(play_ask(p, KEEPER_STATUS, (view){}, &answer) == ERR_NONE, "status");
+        memcpy(&s, answer.bytes, sizeof s);
+        slot.ops = s.slots[0].ops;
+        slot.mem_bytes = s.slots[0].mem_bytes;
+        memcpy(slot.salt, s.slots[0].salt, sizeof slot.salt);
+        play_must(!failed(container_wrapping_key(&slot, view_of_text(passphrase), wrapping)), "wrapping key");
+        seal_close(s.seal_key, (view){wrapping, sizeof wrapping}, q.sealed);
+        return play_ask(p, KEEPER_UNLOCK, (view){(uint8_t *)&q, sizeof q}, &answer);
+}
+
+/* The appliance's console: it asks and unlocks, and nothing more. */
+static void test_console(void)
+{
+        play p;
+        play_make(&p, SLOT_PASSPHRASE);
+        int pair[2];
+        play_must(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) == 0, "pair");
+        p.console = pair[1];
+        play_must(play_start(&p), "start");
+        int admin = p.admin;
+        p.admin = pair[0];
+        bool refused = true;
+        for (uint32_t op = KEEPER_PUT; op <= KEEPER_EXPORT_GET; op++)
+                refused = refused && play_ask(&p, (keeper_op)op, (view){}, &answer) == ERR_OUT_OF_RANGE;
+        tap_ok(refused, "console", "puts, lists, hashes and exports nothing");
+        tap_ok(play_ask(&p, KEEPER_STATUS, (view){}, &answer) == ERR_NONE && answer.len == sizeof(keeper_status),
+               "console", "is told the state of the vault");
+        tap_ok(play_unlock(&p, "wrong") == ERR_BAD_CREDENTIAL, "console", "a wrong passphrase opens nothing");
+        tap_ok(play_unlock(&p, PLAY_PASSPHRASE) == ERR_NONE, "console", "the right one opens the vault");
+        p.admin = admin;
+        keeper_status said = {};
+        bool          good = play_ask(&p, KEEPER_STATUS, (view){}, &answer) == ERR_NONE;
+        memcpy(&said, answer.bytes, sizeof said);
+        tap_ok(good && said.open == 1, "console",
+               "for everyone; the admin role was answered all the while");
+        tap_ok(play_stop(&p) == 0, "console", "and the keeper ends cleanly");
+}
+
 int main(void)
 {
         play p;
@@ -59,5 +103,6 @@ int main(void)
         play_admin(&p);
         tap_ok(play_ask(&p, KEEPER_STATUS, (view){}, &answer) == ERR_NONE, SUBJECT, "an admin that went may come back");
         tap_ok(play_stop(&p) == 0, SUBJECT, "and the keeper still ends cleanly");
+        test_console();
         return tap_done();
 }

@@ -277,6 +277,45 @@ static void entering_clears(void)
         tap_ok(status == 0, "sandbox_enter", "clears environment, descriptors, limits and dumps");
 }
 
+static int kept_what_was_named(void)
+{
+        const int kept[] = {8, -1, 3, 5};
+        for (int fd = 3; fd < 10; fd++)
+                dup2(STDOUT_FILENO, fd);
+        if (failed(sandbox_enter_keeping(ROLE_SUPERVISOR, kept, 4)))
+                return 2;
+        for (int fd = 3; fd < 10; fd++) {
+                bool named = fd == 3 || fd == 5 || fd == 8;
+                if (fcntl(fd, F_GETFD) != (named ? FD_CLOEXEC : -1))
+                        return 1;
+        }
+        return failed(sandbox_enter_keeping(ROLE_SUPERVISOR, &(int){9}, 1)) ? 0 : 3;
+}
+
+static void entering_keeps(void)
+{
+        pid_t child = fork();
+        if (child == 0)
+                _exit(kept_what_was_named());
+        int status = 0;
+        waitpid(child, &status, 0);
+        tap_ok(status == 0, "sandbox_enter_keeping", "leaves what was named, closed on exec, and nothing else");
+}
+
+/* The appliance's console is started by its PID 1, beside the roles of lethed. */
+static void console_holds(void)
+{
+        static const struct {
+                const char *sentence;
+                int (*attempt)(void);
+                int expected;
+        } tries[] = {{"opens a file for writing", open_to_write, DIES}, {"opens a file for reading", open_to_read, DIES},
+                     {"executes another program", execute, DIES},       {"forks", make_process, DIES},
+                     {"is traced", trace, DIES},                        {"makes a thread", make_thread, ENOSYS}};
+        for (size_t i = 0; i < sizeof tries / sizeof *tries; i++)
+                tap_ok(try_in_child(ROLE_CONSOLE, tries[i].attempt) == tries[i].expected, "console", tries[i].sentence);
+}
+
 static void closed_standard_descriptor(void)
 {
         pid_t child = fork();
@@ -330,6 +369,8 @@ int main(int count, char **arguments)
                 return 0;
         tables_hold();
         entering_clears();
+        entering_keeps();
+        console_holds();
         closed_standard_descriptor();
         failed_assertion_aborts();
         landlock_is_told();
