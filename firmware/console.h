@@ -3,25 +3,14 @@
 #ifndef FIRMWARE_CONSOLE_H
 #define FIRMWARE_CONSOLE_H
 
-#include "firmware/screen.h"
+#include "base/terminal.h"
 
-enum : size_t { CONSOLE_BYTES = 4096, CONSOLES = 2 };
-
-/* One terminal. A slow or stopped one never holds up the box: what it does not take waits here, and a newer screen is
- * drawn once it has. */
-typedef struct console_tty {
-        int     fd;    /* -1: not there */
-        bool    dirty; /* the console has something newer than `has` */
-        bool    whole; /* nobody knows what is on it */
-        screen  has;
-        uint8_t bytes[CONSOLE_BYTES];
-        size_t  len, sent;
-} console_tty;
+enum : size_t { CONSOLES = 2 };
 
 typedef struct console {
-        console_tty tty[CONSOLES];
-        screen      shown;
-        bool        drawn; /* `shown` is something */
+        terminal tty[CONSOLES];
+        screen   shown;
+        bool     drawn; /* `shown` is something */
 } console;
 
 void console_begin(console *c);
@@ -32,9 +21,5 @@ void console_show(console *c, const screen *s);
 void console_renew(console *c);
 /* Goes on with what waits. True when a terminal is still to take something. */
 bool console_flush(console *c);
-
-/* The bytes that draw it over `before`, or over whatever is there when that is null: lines at their places, none ended,
- * so that nothing scrolls. */
-void console_text(emit *e, const screen *s, const screen *before);
 
 #endif

@@ -371,7 +371,7 @@ void machine_turn(machine *m, uint64_t now_ms)
 int machine_wait_ms(const machine *m)
 {
         for (size_t i = 0; i < CONSOLES; i++) {
-                const console_tty *t = &m->console.tty[i];
+                const terminal *t = &m->console.tty[i];
                 if (t->fd >= 0 && (t->dirty || t->sent < t->len))
                         return TURN_DRAWING_MS;
         }

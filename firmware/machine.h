@@ -7,6 +7,7 @@
 #include "firmware/modules.h"
 #include "firmware/power.h"
 #include "firmware/said.h"
+#include "firmware/screen.h"
 #include "firmware/service.h"
 #include "firmware/watchdog.h"
 

@@ -21,15 +21,7 @@ static void pen_begin(pen *p, const char *name)
                 emit_byte(&p->line, ' ');
 }
 
-static void put(screen *to, size_t row, view text)
-{
-        if (row >= SCREEN_ROWS)
-                return;
-        for (size_t i = 0; i < text.len && i < SCREEN_COLUMNS; i++)
-                to->cells[row][i] = text.data[i] >= ' ' && text.data[i] <= '~' ? text.data[i] : '?';
-}
-
-static void pen_end(pen *p) { put(p->to, p->row++, (view){p->line.bytes, p->line.len}); }
+static void pen_end(pen *p) { screen_put(p->to, p->row++, 0, (view){p->line.bytes, p->line.len}); }
 
 static void say(pen *p, const char *name, const char *value)
 {
@@ -195,7 +187,7 @@ static void draw_death(pen *p, const screen_death *d)
 
 void screen_draw(const screen_facts *f, screen *out)
 {
-        memset(out, ' ', sizeof *out);
+        screen_clear(out);
         pen p = {.to = out};
         draw_image(&p, &f->image);
         draw_state(&p, f);
@@ -207,5 +199,5 @@ void screen_draw(const screen_facts *f, screen *out)
                 say_long(&p, "lethed says", notice_view(&f->words[i]));
         p.row = SCREEN_ROWS - 1;
         memset(out->cells[p.row], ' ', SCREEN_COLUMNS);
-        put(out, SCREEN_ROWS - 1, VIEW("Power button: drain and power off.  Ctrl-Alt-Del: drain and start again."));
+        screen_put(out, SCREEN_ROWS - 1, 0, VIEW("Power button: drain and power off.  Ctrl-Alt-Del: drain and start again."));
 }

@@ -2,6 +2,7 @@
 #ifndef FIRMWARE_SCREEN_H
 #define FIRMWARE_SCREEN_H
 
+#include "base/terminal.h"
 #include "firmware/box.h"
 #include "firmware/clock.h"
 #include "firmware/image.h"
@@ -9,7 +10,7 @@
 #include "firmware/phase.h"
 #include "firmware/text.h"
 
-enum : size_t { SCREEN_ROWS = 25, SCREEN_COLUMNS = 80, SCREEN_WORDS = 3 };
+enum : size_t { SCREEN_WORDS = 3 };
 
 typedef enum screen_vault { SCREEN_VAULT_UNKNOWN, SCREEN_VAULT_SEALED, SCREEN_VAULT_OPEN } screen_vault;
 
@@ -40,10 +41,6 @@ typedef struct screen_facts {
         notice     waiting;    /* what is missing for now */
         notice     words[SCREEN_WORDS]; /* of lethed's last start, the oldest first */
 } screen_facts;
-
-typedef struct screen {
-        uint8_t cells[SCREEN_ROWS][SCREEN_COLUMNS]; /* printable ASCII */
-} screen;
 
 void screen_draw(const screen_facts *f, screen *out);
 

@@ -53,23 +53,23 @@ static void test_drawing(void)
         screen s, before = {};
         memset(&glass, '#', sizeof glass);
         for (unsigned seed = 1; seed < 200; seed++) {
-                uint8_t bytes[CONSOLE_BYTES];
+                uint8_t bytes[TERMINAL_BYTES];
                 emit e = emit_into(bytes, sizeof bytes);
                 fill(&s, seed);
                 if (seed > 1)
                         memcpy(s.cells[3], before.cells[3], sizeof s.cells[3]);
-                console_text(&e, &s, seed % 10 == 1 ? nullptr : &before);
+                terminal_text(&e, &s, seed % 10 == 1 ? nullptr : &before);
                 play((view){bytes, e.len});
                 good = good && !e.full && memcmp(&glass, &s, sizeof s) == 0 && memchr(bytes, '\n', e.len) == nullptr;
                 before = s;
         }
         tap_ok(good, SUBJECT, "what is drawn over the screen before is the screen, and no line scrolls it");
-        uint8_t bytes[CONSOLE_BYTES];
+        uint8_t bytes[TERMINAL_BYTES];
         emit e = emit_into(bytes, sizeof bytes);
-        console_text(&e, &s, &s);
+        terminal_text(&e, &s, &s);
         tap_ok(e.len == 0, SUBJECT, "the same screen is no byte");
         memset(&s, 'x', sizeof s);
-        console_text(&e, &s, nullptr);
+        terminal_text(&e, &s, nullptr);
         tap_ok(!e.full, SUBJECT, "the fullest screen has room");
 }
 
@@ -82,7 +82,7 @@ static void test_slow(void)
         console_begin(&c);
         if (pipe2(ends, O_NONBLOCK) != 0 || fcntl(ends[1], F_SETPIPE_SZ, 4096) < 0)
                 abort();
-        c.tty[0] = (console_tty){.fd = ends[1], .whole = true};
+        c.tty[0] = (terminal){.fd = ends[1], .whole = true};
         uint8_t bytes[8192];
         memset(&glass, '#', sizeof glass);
         for (unsigned seed = 1; seed < 50; seed++) {
