@@ -8,6 +8,7 @@
 #include "admin/metrics.h"
 #include "base/arena.h"
 #include "base/board.h"
+#include "base/box_facts.h"
 #include "base/view.h"
 #include "route/catalog.h"
 
@@ -17,6 +18,7 @@ typedef struct admin_exchange admin_exchange;
 typedef struct admin_box {
         net_loop *loop;
         const board *board;
+        const box_facts *facts; /* null: not on the appliance */
         const catalog *catalog;
         const char *version, *commit;
         int control; /* to the supervisor */

@@ -30,7 +30,9 @@ static void status_known(void *ctx, err_code code, view answer)
         if (known)
                 memcpy(&vault, answer.data, sizeof vault);
         emit out = admin_document(x);
-        status_write(&(status_facts){x->box->version, x->box->commit, x->box->board, known ? &vault : nullptr}, &out);
+        status_write(&(status_facts){x->box->version, x->box->commit, x->box->board, known ? &vault : nullptr,
+                                    x->box->facts},
+                     &out);
         admin_answer_document(x, 200, &out);
 }
 

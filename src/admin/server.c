@@ -50,6 +50,7 @@ static err start(admin_server *s)
         admin_box *box = &s->shared.box;
         *box = (admin_box){.loop = s->setup.loop,
                            .board = s->setup.board,
+                           .facts = s->setup.facts,
                            .catalog = s->setup.catalog,
                            .version = s->setup.version,
                            .commit = s->setup.commit,

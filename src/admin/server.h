@@ -3,6 +3,7 @@
 #define ADMIN_SERVER_H
 
 #include "base/board.h"
+#include "base/box_facts.h"
 #include "ipc/wire.h"
 #include "net/conn.h"
 #include "net/loop.h"
@@ -16,6 +17,7 @@ typedef struct admin_setup {
         net_loop *loop;
         const catalog *catalog;
         const board *board; /* may be mapped read-only */
+        const box_facts *facts; /* null: not on the appliance */
         tls_server *tls;    /* null: plain, for tests */
         int listen_fd;
         int control; /* to the supervisor: reload is asked there */

@@ -133,6 +133,27 @@ static void write_vault_short(emit *out, const keeper_status *v)
         emit_byte(out, '}');
 }
 
+static void write_box(emit *out, const box_facts *b)
+{
+        if (b == nullptr)
+                return;
+        emit_text(out, ",\"box\":{");
+        number(out, "clone_suspected", atomic_load(&b->clones));
+        emit_byte(out, ',');
+        if (b->has_image != 0) {
+                hex(out, "image", (view){b->image_digest, sizeof b->image_digest});
+                emit_byte(out, ',');
+        }
+        number(out, "secure_boot", atomic_load(&b->secure_boot));
+        emit_byte(out, ',');
+        text(out, "signing", box_signing_name(atomic_load(&b->signing)));
+        emit_byte(out, ',');
+        text(out, "time_state", box_time_name(atomic_load(&b->time_state)));
+        emit_byte(out, ',');
+        number(out, "tpm", atomic_load(&b->tpm));
+        emit_byte(out, '}');
+}
+
 void status_write(const status_facts *f, emit *out)
 {
         const board *b = f->board;
@@ -152,6 +173,7 @@ void status_write(const status_facts *f, emit *out)
         write_relays(out, b);
         emit_byte(out, ',');
         write_vault_short(out, f->vault);
+        write_box(out, f->facts);
         emit_text(out, "}\n");
 }
 

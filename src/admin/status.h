@@ -3,6 +3,7 @@
 #define ADMIN_STATUS_H
 
 #include "base/board.h"
+#include "base/box_facts.h"
 #include "base/emit.h"
 #include "ipc/keeper.h"
 
@@ -16,6 +17,7 @@ typedef struct status_facts {
         const char *version, *commit;
         const board *board;
         const keeper_status *vault; /* null: the keeper did not answer */
+        const box_facts *facts; /* null: not on the appliance */
 } status_facts;
 
 /* GET /admin/v1/status: the whole box, live. */

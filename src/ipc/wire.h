@@ -60,6 +60,7 @@ typedef enum grant_id : uint16_t {
         GRANT_RESOLV_CONF, /* resolver: the system's resolv.conf, read-only */
         GRANT_CONSOLE,    /* keeper: the box's console at the other end of a pair, for STATUS and UNLOCK alone */
         GRANT_KEY_FILE,   /* keeper: the key file, when the box opens its vault by one */
+        GRANT_BOX_FACTS,  /* keeper, admin: base/box_facts memfd, on the appliance alone */
 } grant_id;
 
 typedef struct wire_message {

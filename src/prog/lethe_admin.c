@@ -20,6 +20,7 @@
 typedef struct admin_role {
         int listen, keeper; /* -1: not granted yet */
         const board *board;
+        const box_facts *facts; /* null: this is no box */
         catalog *catalog;
         net_loop *loop;
         tls_server *tls;
@@ -69,6 +70,11 @@ static err granted(admin_role *a, uint16_t what, int fd)
         case GRANT_BOARD:
                 if (a->board == nullptr)
                         return map_board(a, fd);
+                close(fd);
+                return OK;
+        case GRANT_BOX_FACTS:
+                if (a->facts == nullptr)
+                        a->facts = box_facts_map(fd);
                 close(fd);
                 return OK;
         case GRANT_KEEPER:
@@ -195,6 +201,7 @@ static err open_server(admin_role *a)
         const admin_setup setup = {.loop = a->loop,
                                    .catalog = a->catalog,
                                    .board = a->board,
+                                   .facts = a->facts,
                                    .tls = a->tls,
                                    .listen_fd = a->listen,
                                    .control = WIRE_CONTROL_FD,

@@ -23,7 +23,7 @@ static const char usage[] =
         "lethed - the relay that forgets\n"
         "\n"
         "  lethed --config DIR --state FILE [--key-file FILE] --listen ADDR:PORT --admin ADDR:PORT\n"
-        "         [--relays N] [--resolv-conf FILE]\n"
+        "         [--relays N] [--resolv-conf FILE] [--box-facts FD]\n"
         "\n"
         "  --config DIR         folder with lethe.json, policy.json, tls/ and ca/ (see src/route/README.md)\n"
         "  --state FILE         the vault, made by 'lethectl vault init'\n"
@@ -35,6 +35,7 @@ static const char usage[] =
         "  --resolv-conf FILE   name servers; default: /etc/resolv.conf\n"
         "  --console FD         a socket pair's end that stands open: the appliance's console asks for the\n"
         "                       state of the vault over it, and unlocks\n"
+        "  --box-facts FD       the appliance's own: a descriptor of its numbers (base/box_facts.h)\n"
         "  --version, --help\n"
         "\n"
         "  SIGHUP takes the configuration folder again; SIGINT and SIGTERM drain, write the final usage\n"
@@ -42,7 +43,7 @@ static const char usage[] =
         "  Exit status: 0 ended cleanly, 1 the system refused something, 2 arguments or configuration.\n";
 
 typedef struct options {
-        const char *config, *state, *key_file, *listen, *admin, *relays, *resolv_conf, *console;
+        const char *config, *state, *key_file, *listen, *admin, *relays, *resolv_conf, *console, *box_facts;
 } options;
 
 static void print(int fd, const char *a, const char *b, const char *c)
@@ -69,7 +70,8 @@ static void parse(int argc, char *argv[], options *o)
                 const char **to;
         } rows[] = {{"--config", &o->config}, {"--state", &o->state},   {"--key-file", &o->key_file},
                     {"--listen", &o->listen}, {"--admin", &o->admin},   {"--relays", &o->relays},
-                    {"--resolv-conf", &o->resolv_conf}, {"--console", &o->console}};
+                    {"--resolv-conf", &o->resolv_conf}, {"--console", &o->console},
+                    {"--box-facts", &o->box_facts}};
         for (int i = 1; i < argc; i++) {
                 if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
                         print(STDOUT_FILENO, usage, "", "");
@@ -218,7 +220,9 @@ int main(int argc, char *argv[])
         parse(argc, argv, &o);
         event_setup("lethed", STDERR_FILENO);
         s.console = inherited("--console", o.console);
-        if (failed(sandbox_enter_keeping(ROLE_SUPERVISOR, &s.console, 1)) || failed(secret_setup()))
+        s.box_facts = inherited("--box-facts", o.box_facts);
+        const int kept[] = {s.console, s.box_facts};
+        if (failed(sandbox_enter_keeping(ROLE_SUPERVISOR, kept, sizeof kept / sizeof *kept)) || failed(secret_setup()))
                 fail(EXIT_SYSTEM, "sandbox", ": the process could not be hardened");
         s.programs = programs_folder();
         s.null = open_or_fail("/dev/null", O_RDONLY, ": cannot be opened");

@@ -141,15 +141,18 @@ static void retire_serving(supervisor *s, uint32_t except)
 }
 
 /* Admin and resolver read the configuration too. The resolver takes new servers as it runs; admin is started again when
- * what it reads has changed, a moment later, so that whoever asked for the reload has heard of it. */
+ * what it reads has changed, or when another machine has its random numbers too; a moment later, so that whoever asked
+ * for the reload has heard of it. */
 static void tell_others(supervisor *s, generation *g)
 {
         enum : uint64_t { RENEW_MS = 500 };
         static const char *const read_by_admin[] = {"lethe.json", "tls/admin.crt", "tls/admin.key", nullptr};
         uint8_t                  digest[sizeof s->admin_digest];
         snapshot_digest(s, &g->files, read_by_admin, digest);
-        if (g->number > 1 && memcmp(digest, s->admin_digest, sizeof digest) != 0)
+        uint32_t clones = s->box == nullptr ? 0 : atomic_load(&s->box->clones);
+        if (g->number > 1 && (memcmp(digest, s->admin_digest, sizeof digest) != 0 || clones != s->clones))
                 s->renew_admin_at_ms = clock_ms() + RENEW_MS;
+        s->clones = clones;
         memcpy(s->admin_digest, digest, sizeof digest);
         child *resolver = spawn_find(s, ROLE_RESOLVER);
         int    fd = snapshot_open(s, &g->files, read_by_admin[0]);

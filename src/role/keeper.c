@@ -90,6 +90,10 @@ static err granted(keeper *k, const wire_message *m, int fd)
         case GRANT_KEY_FILE:
                 replace(&k->key_file, fd);
                 return OK;
+        case GRANT_BOX_FACTS:
+                if (k->box == nullptr)
+                        k->box = box_facts_map(fd);
+                break;
         case GRANT_LISTEN:
         case GRANT_RESOLVER:
         case GRANT_RESOLV_CONF:
@@ -289,6 +293,7 @@ int keeper_serve(keeper *k)
                 wake_turn(k);
                 control_turn(k);
                 more = keeper_rings_turn(k);
+                keeper_clone_turn(k);
                 keeper_tickets_turn(k, clock_ms());
                 keeper_line_turn(k, &k->admin);
                 keeper_line_turn(k, &k->console);

@@ -133,6 +133,7 @@ static void facts_of(keeper *k, const char *kind, export_facts *f)
                 .monotonic_ms = now_ms - p->period_started_ms,
                 .version = k->build->version,
                 .commit = k->build->commit,
+                .box = k->box,
         };
         memcpy(f->previous, chain->previous, sizeof f->previous);
         memcpy(f->device, k->store.info.device, sizeof f->device);

@@ -3,6 +3,7 @@
 #define ROLE_KEEPER_STATE_H
 
 #include "base/board.h"
+#include "base/box_facts.h"
 #include "ipc/keeper.h"
 #include "ipc/wire.h"
 #include "role/keeper.h"
@@ -29,6 +30,7 @@ typedef struct keeper_page {
 
         lease_ticket_key tickets[2];
         uint64_t         ticket_due_ms;
+        uint32_t         clones; /* box_facts.clones that this boot has answered */
 } keeper_page;
 static_assert(sizeof(keeper_page) <= KEEPER_PAGE_BYTES);
 
@@ -63,6 +65,7 @@ struct keeper {
         /* descriptors; -1: not granted */
         int control, wake, state, key_file;
 
+        const box_facts *box; /* null: not on the appliance */
         board       *board;
         lease       *lease;
         ledger      *ledger;
@@ -83,6 +86,7 @@ err  keeper_vault_attach(keeper *k);  /* header, roll-back; opens at once where 
 err  keeper_vault_opened(keeper *k);  /* after the store has opened: boot, lease, board */
 void keeper_vault_written(keeper *k); /* after every change of the state file */
 void keeper_tickets_turn(keeper *k, uint64_t now_ms);
+void keeper_clone_turn(keeper *k);    /* this machine is a copy: what both have is renewed */
 void keeper_vault_end(keeper *k);
 
 /* keeper_rings.c */

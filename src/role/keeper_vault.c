@@ -33,6 +33,26 @@ void keeper_tickets_turn(keeper *k, uint64_t now_ms)
         event(EVENT_TICKET_ROTATED, (int64_t)p->tickets[0].epoch, 0);
 }
 
+/* The other machine has these keys too, those of the hour before not less. */
+void keeper_clone_turn(keeper *k)
+{
+        keeper_page *p = k->page;
+        uint32_t     clones = k->box == nullptr ? 0 : atomic_load(&k->box->clones);
+        if (clones == p->clones)
+                return;
+        p->clones = clones;
+        event(EVENT_CLONE, clones, 0);
+        seal_make(&k->pair);
+        secret_random(p->boot_id, sizeof p->boot_id);
+        uint64_t epoch = p->tickets[0].epoch;
+        for (size_t i = 0; i < 2 && store_is_open(&k->store); i++)
+                ticket_make(&p->tickets[i], epoch + 2 - i);
+        if (!store_is_open(&k->store))
+                return;
+        store_fill_lease(&k->store, p->tickets, k->lease);
+        event(EVENT_TICKET_ROTATED, (int64_t)p->tickets[0].epoch, 0);
+}
+
 /* The first opening since the supervisor's start is a boot; it is told to the store before anything else is. */
 static err boot(keeper *k)
 {

@@ -71,6 +71,7 @@ err shared_make(supervisor *s)
         if (s->board == MAP_FAILED)
                 return FAIL(SYSTEM);
         board_format(s->board);
+        s->box = s->box_facts >= 0 ? box_facts_map(s->box_facts) : nullptr;
         for (size_t i = 0; i < LIMIT_COLUMNS; i++)
                 s->rings[i].fd = -1;
         return OK;

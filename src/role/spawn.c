@@ -130,6 +130,7 @@ static void grant_keeper(supervisor *s, child *c)
         grant(c, GRANT_KEY_FILE, 0, 0, s->key_file);
         grant(c, GRANT_CONSOLE, 0, 0, s->console);
         grant(c, GRANT_RING_WAKE, 0, 0, s->ring_wake);
+        grant(c, GRANT_BOX_FACTS, 0, 0, s->box == nullptr ? -1 : s->box_facts);
 }
 
 static void grant_relay(supervisor *s, child *c)
@@ -154,6 +155,7 @@ static void grants(supervisor *s, child *c)
         case ROLE_ADMIN:
                 grant(c, GRANT_LISTEN, 0, 0, s->admin_listener);
                 grant(c, GRANT_BOARD, 0, 0, s->board_fd);
+                grant(c, GRANT_BOX_FACTS, 0, 0, s->box == nullptr ? -1 : s->box_facts);
                 break;
         case ROLE_RELAY:
                 grant_relay(s, c);

@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "base/board.h"
+#include "base/box_facts.h"
 #include "base/result.h"
 #include "ipc/wire.h"
 
@@ -75,9 +76,12 @@ typedef struct supervisor {
         int         console; /* a pair with the console of the box; -1: none */
         int         programs; /* folder of the executables */
         int         null;     /* /dev/null to read: standard input and output of every role */
+        int         box_facts; /* base/box_facts memfd; -1: this is no box */
         /* shared memory */
         int         board_fd, lease_fd, ledger_fd, vault_key_fd, ring_wake;
         board      *board;
+        const box_facts *box; /* null: this is no box */
+        uint32_t    clones;   /* as of the generation that serves */
         ring_row    rings[LIMIT_COLUMNS];
         /* processes */
         child       children[CHILDREN];

@@ -182,6 +182,22 @@ size_t export_room(const ledger *l)
         return REST + ledger_row_count(l) * ROW;
 }
 
+/* What the box says of itself, which nobody but a TPM's quote bears out. */
+static void put_box(emit *out, const box_facts *b)
+{
+        if (b == nullptr)
+                return;
+        open_object(out, "box");
+        put_u64(out, "clone_suspected", atomic_load(&b->clones));
+        if (b->has_image != 0)
+                put_hex(out, "image", b->image_digest, sizeof b->image_digest);
+        put_u64(out, "secure_boot", atomic_load(&b->secure_boot));
+        put_text(out, "signing", box_signing_name(atomic_load(&b->signing)));
+        put_text(out, "time_state", box_time_name(atomic_load(&b->time_state)));
+        put_u64(out, "tpm", atomic_load(&b->tpm));
+        close_object(out);
+}
+
 err export_write(const export_facts *f, const ledger *l, emit *out)
 {
         emit_byte(out, '{');
@@ -191,6 +207,7 @@ err export_write(const export_facts *f, const ledger *l, emit *out)
         put_u64(out, "previous_clean", f->previous_clean);
         put_u64(out, "started", f->boot_started_s);
         close_object(out);
+        put_box(out, f->box);
         open_object(out, "config");
         put_hex(out, "sha256", f->config_digest, sizeof f->config_digest);
         close_object(out);

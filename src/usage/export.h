@@ -3,6 +3,7 @@
 #ifndef USAGE_EXPORT_H
 #define USAGE_EXPORT_H
 
+#include "base/box_facts.h"
 #include "base/emit.h"
 #include "base/result.h"
 #include "usage/ledger.h"
@@ -23,6 +24,7 @@ typedef struct export_facts {
         uint8_t     config_digest[32];
         const char *version; /* of the software */
         const char *commit;
+        const box_facts *box; /* null: this is no box, and the export does not speak of one */
         const char *entity_names[LIMIT_ENTITIES]; /* by the index in usage_record.redactions; null: unused */
 } export_facts;
 

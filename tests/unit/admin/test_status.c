@@ -53,7 +53,7 @@ static void whole(board *b)
         atomic_store(&b->columns[5].counters[COUNTER_exchanges_now], 4);
         keeper_status vault = {.open = 1, .credentials = 2, .state_generation = 9, .next_export = 5};
         emit out = emit_into(room, sizeof room);
-        status_write(&(status_facts){"1.0", "abc", b, &vault}, &out);
+        status_write(&(status_facts){"1.0", "abc", b, &vault, nullptr}, &out);
         tap_ok(is(&out, "{\"version\":\"1.0\",\"commit\":\"abc\",\"generation\":3,\"keeper\":\"open\","
                         "\"roles_up\":[\"keeper\",\"relay\"],\"restarts\":2,\"draining\":false,\"relays\":[{\"pid\":77,"
                         "\"generation\":3,\"exchanges_now\":4,\"connections_now\":0,\"queue_now\":0,"
@@ -61,8 +61,16 @@ static void whole(board *b)
                         "\"credentials\":2,\"state_generation\":9,\"next_export\":5}}\n"),
                "status", "the whole box is told");
         out.len = 0;
-        status_write(&(status_facts){"1.0", "abc", b, nullptr}, &out);
+        status_write(&(status_facts){"1.0", "abc", b, nullptr, nullptr}, &out);
         tap_ok(memmem(out.bytes, out.len, "\"vault\":null", 12) != nullptr, "status", "an absent keeper leaves null");
+        static box_facts box;
+        box_facts_format(&box);
+        atomic_store(&box.time_state, BOX_TIME_RTC);
+        out.len = 0;
+        status_write(&(status_facts){"1.0", "abc", b, nullptr, &box}, &out);
+        tap_ok(memmem(out.bytes, out.len, "null,\"box\":{\"clone_suspected\":0,\"secure_boot\":0,", 48) != nullptr
+                       && memmem(out.bytes, out.len, "\"time_state\":\"rtc\",\"tpm\":0}}\n", 29) != nullptr,
+               "status", "on the appliance, the box's own numbers");
         for (size_t i = 0; i < LIMIT_COLUMNS; i++) {
                 atomic_store(&b->columns[i].in_use, UINT32_MAX);
                 atomic_store(&b->columns[i].generation, UINT32_MAX);
@@ -70,7 +78,7 @@ static void whole(board *b)
                         atomic_store(&b->columns[i].counters[c], UINT64_MAX);
         }
         out.len = 0;
-        status_write(&(status_facts){"1.0", "abc", b, &vault}, &out);
+        status_write(&(status_facts){"1.0", "abc", b, &vault, nullptr}, &out);
         tap_ok(!out.full, "status", "the largest box fits the room");
 }
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/board.h"
+#include "base/box_facts.h"
 #include "base/clock.h"
 #include "base/event.h"
 #include "base/secret.h"
@@ -40,6 +41,7 @@ static const char PLAY_CONFIG[] =
 static const char PLAY_POLICY[] = "{\"pii\":\"1\"}";
 
 typedef struct play {
+        int   box_fd; /* 0: no box */
         int   control, admin, events; /* our ends */
         int   console; /* the keeper's end of the console's pair; -1: none */
         pid_t pid;
@@ -176,6 +178,8 @@ static inline void play_grants(play *p)
         play_grant(p, GRANT_VAULT_KEY, 0, 0, p->page_fd);
         play_grant(p, GRANT_STATE, 0, 0, p->state);
         play_grant(p, GRANT_RING_WAKE, 0, 0, p->wake);
+        if (p->box_fd != 0)
+                play_grant(p, GRANT_BOX_FACTS, 0, 0, p->box_fd);
         if (p->with_key_file)
                 play_grant(p, GRANT_KEY_FILE, 0, 0, p->key_file);
         if (p->console >= 0)

@@ -97,6 +97,38 @@ static void test_tickets(void)
         play_stop(&p);
 }
 
+/* The hypervisor has said that this machine is a copy. */
+static void test_clone(void)
+{
+        play             p;
+        void            *map;
+        uint64_t         sequence;
+        lease_ticket_key first[2], second[2], third[2];
+        play_make(&p, SLOT_KEY_FILE);
+        p.box_fd = play_memory(sizeof(box_facts), &map);
+        box_facts *box = map;
+        box_facts_format(box);
+        play_start(&p);
+        bool good = !failed(lease_copy_tickets(p.lease, first)) && first[0].epoch == 1;
+        atomic_store(&box->clones, 1);
+        play_wake(&p);
+        for (int i = 0; i < 500 && !failed(lease_copy_tickets(p.lease, second)) && second[0].epoch == 1; i++)
+                usleep(10000);
+        good = good && second[0].epoch == 3 && second[1].epoch == 2
+               && memcmp(first[0].key, second[1].key, sizeof first[0].key) != 0
+               && memcmp(second[0].key, second[1].key, sizeof first[0].key) != 0;
+        tap_ok(good, SUBJECT, "a copied machine has two new ticket keys");
+        good = play_export_now(&p, &sequence) == ERR_NONE
+               && play_says(play_export(&p, sequence, 0, room), "\"box\":{\"clone_suspected\":1,");
+        tap_ok(good, SUBJECT, "its exports say so");
+        play_kill(&p);
+        play_start(&p);
+        good = !failed(lease_copy_tickets(p.lease, third)) && memcmp(second, third, sizeof second) == 0;
+        tap_ok(good, SUBJECT, "a killed keeper's successor does not answer the same copy again");
+        play_stop(&p);
+        close(p.box_fd);
+}
+
 static void test_credentials(void)
 {
         play              p;
@@ -127,6 +159,7 @@ int main(void)
         test_passphrase();
         test_roll_back();
         test_tickets();
+        test_clone();
         test_credentials();
         return tap_done();
 }

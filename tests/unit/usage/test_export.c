@@ -191,10 +191,41 @@ static void test_full_ledger(void)
         munmap(l, ledger_bytes());
 }
 
+/* On the appliance, and only there. */
+static void test_box(void)
+{
+        static uint8_t   bytes[64 * 1024];
+        static box_facts box;
+        box_facts_format(&box);
+        ledger      *l = ledger_small();
+        export_facts f = facts_of();
+        f.box = &box;
+        emit e = emit_into(bytes, sizeof bytes - 1);
+        bool good = !failed(export_write(&f, l, &e))
+                    && strstr((char *)bytes, "\"started\":1700000000},\"box\":{\"clone_suspected\":0,\"secure_boot\":0,"
+                                             "\"signing\":\"unsigned\",\"time_state\":\"unknown\",\"tpm\":0},"
+                                             "\"config\":{") != nullptr;
+        tap_ok(good, SUBJECT, "a box that knows nothing yet says so");
+        atomic_store(&box.clones, 2);
+        atomic_store(&box.time_state, BOX_TIME_NTP);
+        atomic_store(&box.signing, BOX_SIGNED_THROW_AWAY);
+        box.has_image = 1;
+        memset(box.image_digest, 0x77, sizeof box.image_digest);
+        memset(bytes, 0, sizeof bytes);
+        e = emit_into(bytes, sizeof bytes - 1);
+        good = !failed(export_write(&f, l, &e))
+               && strstr((char *)bytes, "\"box\":{\"clone_suspected\":2,\"image\":\"" HEX16("7777") "\","
+                                        "\"secure_boot\":0,\"signing\":\"throw_away\",\"time_state\":\"ntp\","
+                                        "\"tpm\":0},") != nullptr;
+        tap_ok(good, SUBJECT, "the box in the order of its keys");
+        munmap(l, ledger_bytes());
+}
+
 int main(void)
 {
         test_bytes();
         test_large_numbers();
         test_full_ledger();
+        test_box();
         return tap_done();
 }
