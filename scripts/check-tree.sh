@@ -12,7 +12,7 @@ for hidden in $(ls -A | grep '^\.' | grep -vx '\.git'); do
 done
 for role in KEEPER RESOLVER ADMIN RELAY SUPERVISOR; do
         for step in enter close; do
-                grep -rqs "sandbox_$step(ROLE_$role)" src/prog src/role src/relay src/admin ||
+                grep -rqs "sandbox_$step\(_keeping\)\{0,1\}(ROLE_$role[,)]" src/prog src/role src/relay src/admin ||
                         { echo "nothing calls sandbox_$step(ROLE_$role)"; bad=1; }
         done
 done
