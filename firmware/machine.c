@@ -1,5 +1,6 @@
 #include "firmware/machine.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,7 +19,7 @@ static const view always[] = {VIEW_INIT("vfat"), VIEW_INIT("nls_cp437"), VIEW_IN
 
 void machine_begin(machine *m, const char *root)
 {
-        *m = (machine){.root = root, .uevents = -1};
+        *m = (machine){.root = root, .uevents = -1, .kept_fd = -1};
         console_begin(&m->console);
         service_begin(&m->service);
         watchdog_begin(&m->watchdog);
@@ -153,11 +154,25 @@ static cause configure(machine *m, uint64_t)
         return fault(m, read_config(m, &why), &why);
 }
 
+/* Opened before the partition is the relay's user's. What cannot be read is as if nothing had been kept. */
+static void read_kept(machine *m)
+{
+        file_path device;
+        if (m->kept_fd >= 0 || failed(file_path_make(&device, m->root, "/dev/", view_of_text(m->state.name))))
+                return;
+        m->kept_fd = open(device.text, O_RDWR | O_CLOEXEC);
+        if (m->kept_fd >= 0 && failed(kept_read(m->kept_fd, &m->kept)))
+                m->kept = (kept){};
+}
+
+err machine_keep(machine *m) { return kept_write(m->kept_fd, &m->kept); }
+
 static err take_state(machine *m, notice *why)
 {
         disks_find_state(m->root, &m->state);
         TRY(disks_judge_state(&m->state, why));
         memcpy(m->facts.state, m->state.name, sizeof m->facts.state);
+        read_kept(m);
         bool keyed = file_exists(m->root, "/config/vault.key");
         if (failed(service_command_make(&m->command, m->root, &m->facts.box, m->state.name, keyed))
             || chown(m->command.state.text, SERVICE_UID, SERVICE_UID) != 0 || chmod(m->command.state.text, 0600) != 0)

@@ -4,6 +4,7 @@
 
 #include "firmware/console.h"
 #include "firmware/disks.h"
+#include "firmware/kept.h"
 #include "firmware/modules.h"
 #include "firmware/power.h"
 #include "firmware/said.h"
@@ -25,6 +26,8 @@ typedef struct machine {
         watchdog        watchdog;
         network_cards   cards;
         disks_found     config, state;
+        int             kept_fd; /* the partition lethe-state; -1: none */
+        kept            kept;    /* what stands there; changed by kept_set, and then machine_keep */
         service         service;
         service_command command;
         said_lines      lines;
@@ -40,6 +43,8 @@ void machine_end(machine *m, bool again, uint64_t now_ms);
 void machine_reaped(machine *m, pid_t pid, int status, uint64_t now_ms);
 /* Reads what lethed wrote. */
 void machine_hear(machine *m);
+/* Writes m->kept. err as kept_write; SYSTEM also when there is no partition */
+err machine_keep(machine *m);
 /* How long nothing will happen by itself. */
 int machine_wait_ms(const machine *m);
 
