@@ -1,6 +1,7 @@
 #include "admin/body.h"
 
 #include "codec/base64.h"
+#include "vault/container.h"
 
 static err sealed_of(const config_doc *doc, size_t want, emit *out, config_fault *fault)
 {
@@ -47,6 +48,89 @@ err body_sealed(view json, size_t want, emit *out, config_fault *fault)
         config_doc *doc;
         TRY(config_parse(json, &doc, fault));
         err e = sealed_alone(doc, want, out, fault);
+        config_free(doc);
+        return e;
+}
+
+static err sequences_of(const config_doc *doc, uint64_t *out, size_t most, size_t *count, config_fault *fault)
+{
+        static const char *const known[] = {"sequences", nullptr};
+        const config_node *list;
+        TRY(config_keys(config_root(doc), known, fault));
+        TRY(config_member(config_root(doc), "sequences", CONFIG_ARRAY, &list, fault));
+        *count = 0;
+        for (const config_node *n = config_first(list); n != nullptr; n = config_next(n)) {
+                if (*count == most)
+                        return config_fail(n, "OUT_OF_RANGE", "more numbers than there are exports", nullptr, fault);
+                TRY(config_u64_of(n, (config_range){1, (uint64_t)1 << 53}, &out[(*count)++], fault));
+        }
+        return *count > 0 ? OK : config_fail(list, "OUT_OF_RANGE", "must name an export", nullptr, fault);
+}
+
+err body_sequences(view json, uint64_t *out, size_t most, size_t *count, config_fault *fault)
+{
+        config_doc *doc;
+        TRY(config_parse(json, &doc, fault));
+        err e = sequences_of(doc, out, most, count, fault);
+        config_free(doc);
+        return e;
+}
+
+static err kind_of(const config_node *root, uint32_t *out, config_fault *fault)
+{
+        static const char *const known[] = {"passphrase", "key-file", nullptr};
+        view word;
+        TRY(config_text(root, "kind", &word, fault));
+        *out = view_equal(word, VIEW("passphrase")) ? SLOT_PASSPHRASE
+               : view_equal(word, VIEW("key-file")) ? SLOT_KEY_FILE
+                                                    : SLOT_EMPTY;
+        return *out != SLOT_EMPTY ? OK
+                                  : config_fail(config_get(root, "kind"), "BAD_VALUE",
+                                                "must be \"passphrase\" or \"key-file\"", config_nearest(word, known),
+                                                fault);
+}
+
+static int nibble(uint8_t c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1; }
+
+static err hex_of(const config_node *root, const char *key, uint8_t *out, size_t len, config_fault *fault)
+{
+        view text;
+        TRY(config_text(root, key, &text, fault));
+        bool good = text.len == 2 * len;
+        for (size_t i = 0; good && i < len; i++) {
+                int high = nibble(text.data[2 * i]), low = nibble(text.data[2 * i + 1]);
+                good = high >= 0 && low >= 0;
+                if (good)
+                        out[i] = (uint8_t)(high << 4 | low);
+        }
+        return good ? OK
+                    : config_fail(config_get(root, key), "BAD_VALUE",
+                                  "must be lower-case hexadecimal of exactly the right length", nullptr, fault);
+}
+
+static err rotate_of(const config_doc *doc, keeper_rotate *out, config_fault *fault)
+{
+        static const char *const known[] = {"slot", "kind", "ops", "mem_bytes", "salt", "sealed", nullptr};
+        const config_node *root = config_root(doc);
+        const config_range any = {0, (uint64_t)1 << 53};
+        uint64_t slot;
+        *out = (keeper_rotate){};
+        TRY(config_keys(root, known, fault));
+        TRY(config_u64(root, "slot", (config_range){0, UNLOCK_SLOTS - 1}, &slot, fault));
+        TRY(kind_of(root, &out->kind, fault));
+        TRY(config_u64(root, "ops", any, &out->ops, fault));
+        TRY(config_u64(root, "mem_bytes", any, &out->mem_bytes, fault));
+        TRY(hex_of(root, "salt", out->salt, sizeof out->salt, fault));
+        out->slot = (uint32_t)slot;
+        emit room = emit_into(out->sealed, sizeof out->sealed);
+        return sealed_of(doc, sizeof out->sealed, &room, fault);
+}
+
+err body_rotate(view json, keeper_rotate *out, config_fault *fault)
+{
+        config_doc *doc;
+        TRY(config_parse(json, &doc, fault));
+        err e = rotate_of(doc, out, fault);
         config_free(doc);
         return e;
 }

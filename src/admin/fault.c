@@ -25,6 +25,9 @@ static const admin_fault rows[] = {
         {ERR_OUT_OF_RANGE, 422, "out_of_range", "A name, host or number is outside its range."},
         {ERR_BAD_FILE, 422, "bad_file", "What was sent, or the state file, is damaged or of another format."},
         {ERR_NO_ROOM, 507, "no_room", "There is no room for it: the vault or the answer is full."},
+        {ERR_EXPORTS_FULL, 507, "exports_full",
+         "The place for exports is full of ones that nobody has acknowledged. Usage is counted on in the running "
+         "period. Run 'lethectl export pull', then try again."},
         {ERR_SEALED, 503, "vault_sealed", "The vault is sealed. Run 'lethectl vault unlock'."},
         {ERR_NO_KEEPER, 503, "no_keeper", "The keeper role is not there. It is started again by itself."},
         {ERR_AGAIN, 504, "keeper_timeout", "The keeper did not answer in time. What was asked may still happen."},

@@ -17,6 +17,7 @@ void handle_reloaded(admin_box *box, const wire_message *m);
 /* handle_vault.c */
 void handle_vault(admin_exchange *x);
 void handle_unlock(admin_exchange *x);
+void handle_rotate(admin_exchange *x);
 void handle_credentials(admin_exchange *x);
 void handle_credential_put(admin_exchange *x);
 void handle_credential_remove(admin_exchange *x);
@@ -25,6 +26,8 @@ void handle_key_hash(admin_exchange *x);
 /* handle_export.c */
 void handle_export_now(admin_exchange *x);
 void handle_export_key(admin_exchange *x);
+void handle_export_list(admin_exchange *x);
+void handle_export_ack(admin_exchange *x);
 /* "{sequence}", "latest", either with "/signature". */
 void handle_export_get(admin_exchange *x);
 

@@ -1,5 +1,7 @@
 #include "admin/handle.h"
 
+#include "admin/body.h"
+#include "admin/status.h"
 #include "sign/minisign.h"
 
 static void written(void *ctx, err_code code, view answer)
@@ -114,4 +116,49 @@ void handle_export_get(admin_exchange *x)
         }
         x->sequence = sequence;
         ask_part(x);
+}
+
+static void list_known(void *ctx, err_code code, view answer)
+{
+        admin_exchange *x = ctx;
+        size_t count = answer.len / sizeof(keeper_export_listed);
+        if (code != ERR_NONE || answer.len != count * sizeof(keeper_export_listed)) {
+                admin_answer_error(x, code == ERR_NONE ? ERR_SYSTEM : code);
+                return;
+        }
+        keeper_export_listed *rows = arena_alloc(&x->memory, answer.len);
+        if (rows == nullptr) {
+                admin_answer_error(x, ERR_NO_ROOM);
+                return;
+        }
+        if (answer.len > 0)
+                memcpy(rows, answer.data, answer.len);
+        emit out = admin_document(x);
+        status_write_exports(rows, count, &out);
+        admin_answer_document(x, 200, &out);
+}
+
+void handle_export_list(admin_exchange *x) { admin_ask(x, KEEPER_EXPORT_LIST, (view){}, list_known); }
+
+static void acknowledged(void *ctx, err_code code, view answer)
+{
+        (void)answer;
+        if (code == ERR_NONE)
+                admin_answer_json(ctx, 200, VIEW("{\"ok\":true}\n"));
+        else
+                admin_answer_error(ctx, code);
+}
+
+void handle_export_ack(admin_exchange *x)
+{
+        enum : size_t { MOST = 64 };
+        uint64_t *room = arena_alloc(&x->memory, MOST * sizeof *room);
+        config_fault fault = {};
+        size_t count = 0;
+        if (room == nullptr)
+                admin_answer_error(x, ERR_NO_ROOM);
+        else if (failed(body_sequences(x->body, room, MOST, &count, &fault)))
+                admin_answer_fault(x, 400, &fault, (view){});
+        else
+                admin_ask(x, KEEPER_EXPORT_ACK, (view){(const uint8_t *)room, count * sizeof *room}, acknowledged);
 }

@@ -51,6 +51,18 @@ void handle_unlock(admin_exchange *x)
                 admin_ask(x, KEEPER_UNLOCK, (view){(const uint8_t *)unlock, sizeof *unlock}, change_done);
 }
 
+void handle_rotate(admin_exchange *x)
+{
+        keeper_rotate *rotate = arena_alloc(&x->memory, sizeof *rotate);
+        config_fault fault = {};
+        if (rotate == nullptr)
+                admin_answer_error(x, ERR_NO_ROOM);
+        else if (failed(body_rotate(x->body, rotate, &fault)))
+                admin_answer_fault(x, 400, &fault, (view){});
+        else
+                admin_ask(x, KEEPER_ROTATE, (view){(const uint8_t *)rotate, sizeof *rotate}, change_done);
+}
+
 static void listed(void *ctx, err_code code, view answer)
 {
         admin_exchange *x = ctx;

@@ -115,6 +115,8 @@ void metrics_write(const metrics_facts *f, emit *out)
         }
         gauge(out, "generation", atomic_load(&b->generation), "The configuration generation that serves.");
         gauge(out, "keeper_open", atomic_load(&b->keeper) == KEEPER_OPEN, "1 when the vault is open.");
+        gauge(out, "exports_fill_percent", atomic_load(&b->exports_fill),
+              "Percent of the place for exports that unacknowledged ones take; at 100 no more is written.");
         gauge(out, "draining", atomic_load(&b->draining), "1 when the whole box is going down.");
         counter(out, "restarts", atomic_load(&b->restarts), "Processes of all roles started again after they died.");
         endings(out, b);

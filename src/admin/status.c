@@ -2,7 +2,7 @@
 
 #include "admin/role_name.h"
 #include "codec/base64.h"
-#include "vault/container.h"
+#include "vault/store.h"
 
 static bool relay_serves(const board *b)
 {
@@ -41,6 +41,10 @@ bool status_write_ready(const board *b, emit *out)
                 reason(out, &first, "no_relay");
         if (draining)
                 reason(out, &first, "draining");
+        emit_text(out, "],\"warnings\":[");
+        first = true;
+        if (atomic_load(&b->exports_fill) >= STORE_EXPORTS_ALARM)
+                reason(out, &first, "exports_unacknowledged");
         emit_text(out, "]}\n");
         return ready;
 }
@@ -115,6 +119,17 @@ static void write_relays(emit *out, const board *b)
         emit_byte(out, ']');
 }
 
+static void write_exports(emit *out, const keeper_status *v)
+{
+        emit_text(out, ",\"exports\":{");
+        number(out, "kept", v->exports);
+        emit_byte(out, ',');
+        number(out, "unacknowledged", v->exports_unacknowledged);
+        emit_byte(out, ',');
+        number(out, "fill_percent", v->exports_fill);
+        emit_text(out, v->exports_fill >= STORE_EXPORTS_ALARM ? ",\"alarm\":true}" : ",\"alarm\":false}");
+}
+
 static void write_vault_short(emit *out, const keeper_status *v)
 {
         emit_text(out, "\"vault\":");
@@ -130,6 +145,7 @@ static void write_vault_short(emit *out, const keeper_status *v)
         number(out, "state_generation", v->state_generation);
         emit_byte(out, ',');
         number(out, "next_export", v->next_export);
+        write_exports(out, v);
         emit_byte(out, '}');
 }
 
@@ -211,6 +227,7 @@ void status_write_vault(const keeper_status *s, emit *out)
         base64(out, "export_key", (view){s->export_key, sizeof s->export_key});
         emit_byte(out, ',');
         base64(out, "export_key_number", (view){s->export_key_number, sizeof s->export_key_number});
+        write_exports(out, s);
         emit_text(out, ",\"slots\":[");
         for (size_t i = 0; i < sizeof s->slots / sizeof s->slots[0]; i++)
                 if (s->slots[i].kind != SLOT_EMPTY) {
@@ -233,6 +250,21 @@ void status_write_credentials(const keeper_listed *rows, size_t count, emit *out
                 emit_byte(out, ',');
                 hex(out, "fingerprint", (view){rows[i].fingerprint, sizeof rows[i].fingerprint});
                 emit_byte(out, '}');
+        }
+        emit_text(out, "]}\n");
+}
+
+void status_write_exports(const keeper_export_listed *rows, size_t count, emit *out)
+{
+        bool first = true;
+        emit_text(out, "{\"exports\":[");
+        for (size_t i = 0; i < count; i++) {
+                comma(out, &first);
+                emit_byte(out, '{');
+                number(out, "sequence", rows[i].sequence);
+                emit_byte(out, ',');
+                number(out, "bytes", rows[i].bytes);
+                emit_text(out, rows[i].acknowledged != 0 ? ",\"acknowledged\":true}" : ",\"acknowledged\":false}");
         }
         emit_text(out, "]}\n");
 }

@@ -10,7 +10,8 @@
 /* Room that no document here fills. */
 constexpr size_t STATUS_BYTES = 48 * 1024;
 
-/* {"ready":bool,"reasons":[...]}: vault_sealed, no_keeper, no_relay, draining. Returns whether it is ready. */
+/* {"ready":bool,"reasons":[...],"warnings":[...]}: vault_sealed, no_keeper, no_relay, draining; a warning does not make
+ * it unready: exports_unacknowledged. Returns whether it is ready. */
 bool status_write_ready(const board *b, emit *out);
 
 typedef struct status_facts {
@@ -25,6 +26,9 @@ void status_write(const status_facts *f, emit *out);
 
 /* GET /admin/v1/vault: what an operator needs to unlock, and the public keys. */
 void status_write_vault(const keeper_status *s, emit *out);
+
+/* GET /admin/v1/exports: {"exports":[{"sequence","bytes","acknowledged"}]}, oldest first. */
+void status_write_exports(const keeper_export_listed *rows, size_t count, emit *out);
 
 /* GET /admin/v1/vault/credentials. */
 void status_write_credentials(const keeper_listed *rows, size_t count, emit *out);

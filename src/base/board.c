@@ -2,7 +2,7 @@
 
 #include <assert.h>
 
-enum : uint32_t { MAGIC = 0x4c544842, LAYOUT = 3 };
+enum : uint32_t { MAGIC = 0x4c544842, LAYOUT = 4 };
 
 static const struct {
         const char *name, *text;

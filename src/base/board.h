@@ -114,6 +114,8 @@ typedef struct board {
         _Atomic uint32_t draining;   /* 1: the whole box is going down */
         _Atomic uint32_t roles_up;   /* bit per role_id */
         _Atomic uint64_t restarts;   /* of all roles since start */
+        _Atomic uint32_t exports_fill; /* percent of their place that unacknowledged exports take; of the keeper */
+        uint32_t         reserved;
         _Atomic uint64_t key_ids[BOARD_KEYS]; /* 0: free */
         _Atomic uint64_t retired[COUNTER_COUNT]; /* counters of columns that were freed */
         _Atomic uint64_t retired_endings[BOARD_ENDINGS];

@@ -415,10 +415,10 @@ err config_bool(const config_node *parent, const char *key, bool *out, config_fa
         return OK;
 }
 
-err config_u64(const config_node *parent, const char *key, config_range range, uint64_t *out, config_fault *fault)
+err config_u64_of(const config_node *n, config_range range, uint64_t *out, config_fault *fault)
 {
-        const config_node *n = nullptr;
-        TRY(config_member(parent, key, CONFIG_NUMBER, &n, fault));
+        if (n->kind != CONFIG_NUMBER)
+                return kind_fault(n, CONFIG_NUMBER, fault);
         if (!n->whole || n->number < range.min || n->number > range.max) {
                 uint8_t bytes[sizeof fault->text - 1];
                 emit    sentence = emit_into(bytes, sizeof bytes);
@@ -430,6 +430,13 @@ err config_u64(const config_node *parent, const char *key, config_range range, u
         }
         *out = n->number;
         return OK;
+}
+
+err config_u64(const config_node *parent, const char *key, config_range range, uint64_t *out, config_fault *fault)
+{
+        const config_node *n = nullptr;
+        TRY(config_member(parent, key, CONFIG_NUMBER, &n, fault));
+        return config_u64_of(n, range, out, fault);
 }
 
 static size_t least(size_t a, size_t b) { return a < b ? a : b; }

@@ -17,6 +17,9 @@ typedef enum keeper_op : uint32_t {
         KEEPER_KEY_HASH,   /* sealed: id 8, secret 43 -> 32 bytes */
         KEEPER_EXPORT_NOW, /* -> u64 sequence */
         KEEPER_EXPORT_GET, /* keeper_export_get -> keeper_export_part */
+        KEEPER_EXPORT_LIST = 32, /* -> keeper_export_listed[], oldest first */
+        KEEPER_EXPORT_ACK, /* u64 sequences, at most 64 -> nothing: they may be dropped for newer ones */
+        KEEPER_ROTATE,     /* keeper_rotate -> nothing: a new vault key, one key slot */
 } keeper_op;
 
 constexpr size_t KEEPER_BYTES = 32 * 1024; /* payload of one message */
@@ -47,6 +50,9 @@ typedef struct keeper_status {
         uint8_t     export_key_number[8];
         keeper_slot slots[8];
         uint8_t     device[16]; /* random, made with the state file; names the exports */
+        uint32_t    exports, exports_unacknowledged;
+        uint32_t    exports_fill; /* percent of their place that unacknowledged ones take */
+        uint32_t    reserved;
 } keeper_status;
 
 typedef struct keeper_unlock {
@@ -80,5 +86,19 @@ typedef struct keeper_export_part {
         uint32_t len;   /* bytes here */
         uint8_t  bytes[KEEPER_BYTES - 16];
 } keeper_export_part;
+
+typedef struct keeper_export_listed {
+        uint64_t sequence;
+        uint32_t bytes; /* with its signature */
+        uint32_t acknowledged; /* 1: fetched and verified by somebody */
+} keeper_export_listed;
+
+typedef struct keeper_rotate {
+        uint32_t slot; /* the slot that proves who asks */
+        uint32_t kind; /* slot_kind of the new one */
+        uint64_t ops, mem_bytes;
+        uint8_t  salt[16];
+        uint8_t  sealed[2 * 32 + 48]; /* the wrapping key of `slot`, and that of the new one */
+} keeper_rotate;
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "admin/fault.h"
 #include "codec/base64.h"
+#include "vault/container.h"
 
 enum : size_t { CA_BYTES = 4 * 1024 * 1024, TOKEN_BYTES = 512 };
 enum : uint64_t { CALL_MS = 20000 };
@@ -242,6 +243,63 @@ static err call_export_get(admin_door *d, view in, region *out)
         return append(out, &part, sizeof part);
 }
 
+static err call_export_list(admin_door *d, region *out)
+{
+        https_answer a;
+        TRY(ask_json(d, "GET", "/admin/v1/exports", (view){}, &a));
+        err e = told_exports(region_view(&a.body), out);
+        region_end(&a.body);
+        return e;
+}
+
+static err call_export_ack(admin_door *d, view in)
+{
+        uint8_t room[4096];
+        emit e = emit_into(room, sizeof room);
+        view body;
+        https_answer a;
+        emit_text(&e, "{\"sequences\":[");
+        for (size_t at = 0; at + sizeof(uint64_t) <= in.len; at += sizeof(uint64_t)) {
+                uint64_t sequence;
+                memcpy(&sequence, in.data + at, sizeof sequence);
+                emit_text(&e, at > 0 ? "," : "");
+                emit_u64(&e, sequence);
+        }
+        emit_text(&e, "]}");
+        TRY(emit_done(&e, &body));
+        TRY(ask_json(d, "POST", "/admin/v1/exports/acknowledge", body, &a));
+        region_end(&a.body);
+        return OK;
+}
+
+static err call_rotate(admin_door *d, view in)
+{
+        keeper_rotate q;
+        uint8_t room[1024];
+        emit e = emit_into(room, sizeof room);
+        view body;
+        https_answer a;
+        if (in.len != sizeof q)
+                return FAIL(OUT_OF_RANGE);
+        memcpy(&q, in.data, sizeof q);
+        emit_text(&e, "{\"slot\":");
+        emit_u64(&e, q.slot);
+        emit_text(&e, q.kind == SLOT_PASSPHRASE ? ",\"kind\":\"passphrase\"" : ",\"kind\":\"key-file\"");
+        emit_text(&e, ",\"ops\":");
+        emit_u64(&e, q.ops);
+        emit_text(&e, ",\"mem_bytes\":");
+        emit_u64(&e, q.mem_bytes);
+        emit_text(&e, ",\"salt\":\"");
+        emit_hex(&e, (view){q.salt, sizeof q.salt});
+        emit_text(&e, "\",\"sealed\":\"");
+        base64_write(&e, (view){q.sealed, sizeof q.sealed});
+        emit_text(&e, "\"}");
+        TRY(emit_done(&e, &body));
+        TRY(ask_json(d, "POST", "/admin/v1/vault/rotate", body, &a));
+        region_end(&a.body);
+        return OK;
+}
+
 static err call_by_op(admin_door *d, keeper_op op, view in, region *out)
 {
         switch (op) {
@@ -261,6 +319,12 @@ static err call_by_op(admin_door *d, keeper_op op, view in, region *out)
                 return call_export_now(d, out);
         case KEEPER_EXPORT_GET:
                 return call_export_get(d, in, out);
+        case KEEPER_EXPORT_LIST:
+                return call_export_list(d, out);
+        case KEEPER_EXPORT_ACK:
+                return call_export_ack(d, in);
+        case KEEPER_ROTATE:
+                return call_rotate(d, in);
         }
         return FAIL(NOT_IMPLEMENTED);
 }

@@ -18,6 +18,7 @@ err remote_ask(https_client *h, const https_request *q, https_answer *a, https_w
  * err BAD_FILE: not of the form */
 err told_status(view json, keeper_status *out);
 err told_list(view json, region *out);
+err told_exports(view json, region *out); /* keeper_export_listed[] */
 err told_hash(view json, uint8_t out[static 32]);
 err told_number(view json, const char *key, uint64_t *out);
 

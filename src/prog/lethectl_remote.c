@@ -58,6 +58,18 @@ static void line_number(const config_node *n, const char *key, const char *title
         printf("%-14s%lu\n", title, number_of(n, key));
 }
 
+static void print_exports(const config_node *e)
+{
+        bool alarm = false;
+        config_fault ignored;
+        if (e == nullptr || config_kind_of(e) != CONFIG_OBJECT)
+                return;
+        (void)!failed(config_bool(e, "alarm", &alarm, &ignored));
+        printf("%-14s%lu, %lu not acknowledged, %lu %% of their place%s\n", "exports", number_of(e, "kept"),
+               number_of(e, "unacknowledged"), number_of(e, "fill_percent"),
+               alarm ? ": ALARM, fetch them by lethectl export pull" : "");
+}
+
 static void print_status(const config_doc *doc)
 {
         const config_node *root = config_root(doc), *vault = config_get(root, "vault");
@@ -70,6 +82,7 @@ static void print_status(const config_doc *doc)
                 line_number(vault, "credentials", "vendor keys");
                 line_number(vault, "state_generation", "state file");
                 line_number(vault, "next_export", "next export");
+                print_exports(config_get(vault, "exports"));
         }
         line_number(root, "restarts", "restarts");
         for (const config_node *n = config_first(config_get(root, "relays")); n != nullptr; n = config_next(n))

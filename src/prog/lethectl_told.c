@@ -64,6 +64,19 @@ static bool slot_of(const config_node *n, keeper_status *out)
         return get_base64(n, "salt", s->salt, sizeof s->salt);
 }
 
+/* Absent from an older lethed. */
+static void exports_of(const config_node *root, keeper_status *out)
+{
+        const config_node *e = config_get(root, "exports");
+        uint64_t kept = 0, unacknowledged = 0, fill = 0;
+        if (e == nullptr || !get_number(e, "kept", &kept) || !get_number(e, "unacknowledged", &unacknowledged)
+            || !get_number(e, "fill_percent", &fill))
+                return;
+        out->exports = (uint32_t)kept;
+        out->exports_unacknowledged = (uint32_t)unacknowledged;
+        out->exports_fill = (uint32_t)fill;
+}
+
 static bool status_of(const config_node *root, keeper_status *out)
 {
         view state;
@@ -80,6 +93,7 @@ static bool status_of(const config_node *root, keeper_status *out)
                 return false;
         out->open = view_equal(state, VIEW("open"));
         out->credentials = (uint32_t)credentials;
+        exports_of(root, out);
         for (const config_node *n = config_first(config_get(root, "slots")); n != nullptr; n = config_next(n))
                 if (!slot_of(n, out))
                         return false;
@@ -121,6 +135,37 @@ err told_list(view json, region *out)
         if (failed(config_parse(json, &doc, &ignored)))
                 return FAIL(BAD_FILE);
         err e = list_of(doc, out);
+        config_free(doc);
+        return e;
+}
+
+static err exports_listed(const config_doc *doc, region *out)
+{
+        const config_node *list = config_get(config_root(doc), "exports");
+        config_fault ignored;
+        if (list == nullptr || config_kind_of(list) != CONFIG_ARRAY)
+                return FAIL(BAD_FILE);
+        for (const config_node *n = config_first(list); n != nullptr; n = config_next(n)) {
+                keeper_export_listed row = {};
+                uint64_t bytes;
+                bool acknowledged;
+                if (!get_number(n, "sequence", &row.sequence) || !get_number(n, "bytes", &bytes) || bytes > UINT32_MAX
+                    || failed(config_bool(n, "acknowledged", &acknowledged, &ignored)))
+                        return FAIL(BAD_FILE);
+                row.bytes = (uint32_t)bytes;
+                row.acknowledged = acknowledged;
+                TRY(region_append(out, (view){(const uint8_t *)&row, sizeof row}));
+        }
+        return OK;
+}
+
+err told_exports(view json, region *out)
+{
+        config_doc *doc;
+        config_fault ignored;
+        if (failed(config_parse(json, &doc, &ignored)))
+                return FAIL(BAD_FILE);
+        err e = exports_listed(doc, out);
         config_free(doc);
         return e;
 }

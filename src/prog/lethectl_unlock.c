@@ -5,7 +5,7 @@
 #include "vault/container.h"
 #include "vault/seal.h"
 
-static verdict read_secret(const lethectl *c, secret_line *out)
+verdict vault_secret(const lethectl *c, secret_line *out)
 {
         if (c->key_file == nullptr)
                 return secret_ask(c, "Passphrase of the vault: ", out) ? DONE : REFUSED;
@@ -69,7 +69,7 @@ verdict vault_unlock(const lethectl *c)
                 fputs("it is open already\n", stdout);
         } else if (r == DONE) {
                 secret_line secret;
-                r = read_secret(c, &secret);
+                r = vault_secret(c, &secret);
                 if (r == DONE)
                         r = unlock_with(&door, &s, c->key_file != nullptr ? SLOT_KEY_FILE : SLOT_PASSPHRASE,
                                         secret_view(&secret));

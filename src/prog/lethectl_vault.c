@@ -11,11 +11,6 @@
 #include "vault/seal.h"
 #include "vault/store.h"
 
-/* Argon2id: 0.4 s and 256 MiB on a server of 2020; the light form is for boxes of 256 MiB. */
-constexpr uint64_t OPS = 3;
-constexpr uint64_t MEM = 256 * 1024 * 1024;
-constexpr uint64_t MEM_LIGHT = 64 * 1024 * 1024;
-
 /* The folder's entry too must survive a power cut. */
 static void sync_folder(const char *path)
 {
@@ -32,8 +27,7 @@ static void sync_folder(const char *path)
         close(fd);
 }
 
-/* Reads the key file, or makes it. */
-static verdict key_file_secret(const char *path, secret_line *out)
+verdict key_file_new(const char *path, secret_line *out)
 {
         int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
         if (fd >= 0) {
@@ -59,7 +53,7 @@ static verdict key_file_secret(const char *path, secret_line *out)
                     : refuse("this is not a key file: it does not have 32 bytes", "Name a file that is not there yet.");
 }
 
-static verdict new_passphrase(const lethectl *c, secret_line *out)
+verdict passphrase_new(const lethectl *c, secret_line *out)
 {
         secret_line again;
         if (!secret_ask(c, "New passphrase of the vault: ", out) || !secret_ask(c, "The same again: ", &again))
@@ -67,7 +61,7 @@ static verdict new_passphrase(const lethectl *c, secret_line *out)
         bool same = view_equal(secret_view(out), secret_view(&again));
         secret_line_wipe(&again);
         if (!same)
-                return refuse("the two passphrases differ; nothing was made", nullptr);
+                return refuse("the two passphrases differ; nothing was changed", nullptr);
         if (out->len > PASSPHRASE_MAX)
                 return refuse("a passphrase has at most 1024 bytes", nullptr);
         return DONE;
@@ -108,13 +102,13 @@ verdict vault_init(const lethectl *c)
         if (fd < 0)
                 return REFUSED;
         secret_line secret = {};
-        verdict     r = c->key_file != nullptr ? key_file_secret(c->key_file, &secret) : new_passphrase(c, &secret);
+        verdict     r = c->key_file != nullptr ? key_file_new(c->key_file, &secret) : passphrase_new(c, &secret);
         if (r == DONE) {
                 container_opener opener = {
                         .kind = c->key_file != nullptr ? SLOT_KEY_FILE : SLOT_PASSPHRASE,
                         .secret = secret_view(&secret),
-                        .ops = OPS,
-                        .mem_bytes = c->light ? MEM_LIGHT : MEM,
+                        .ops = PASSPHRASE_OPS,
+                        .mem_bytes = c->light ? PASSPHRASE_MEM_LIGHT : PASSPHRASE_MEM,
                 };
                 err e = store_create(fd, &opener, clock_wall_s());
                 if (e.code == ERR_NO_ROOM)
@@ -163,7 +157,9 @@ static void print_status_json(const keeper_status *s)
         }
         fputs("]", stdout);
         if (s->open != 0)
-                printf(",\"credentials\":%u,\"next_export\":%lu", s->credentials, s->next_export);
+                printf(",\"credentials\":%u,\"next_export\":%lu,\"exports\":%u,\"exports_unacknowledged\":%u,"
+                       "\"exports_fill_percent\":%u",
+                       s->credentials, s->next_export, s->exports, s->exports_unacknowledged, s->exports_fill);
         fputs("}\n", stdout);
 }
 
@@ -177,7 +173,9 @@ static void print_status_text(const keeper_status *s)
                         printf(" %s", slot_name(s->slots[i].kind));
         fputs("\n", stdout);
         if (s->open != 0)
-                printf("vendor keys  %u\nnext export  %lu\n", s->credentials, s->next_export);
+                printf("vendor keys  %u\nnext export  %lu\n"
+                       "exports      %u, %u of them not acknowledged (%u %% of their place)\n",
+                       s->credentials, s->next_export, s->exports, s->exports_unacknowledged, s->exports_fill);
         else
                 fputs("sealed\n", stdout);
 }

@@ -77,6 +77,28 @@ static err answer_change(keeper *k, keeper_op op, view in, emit *out)
         return OK;
 }
 
+/* Who cannot prove it could have opened the vault waits as after a refused unlock. */
+static err answer_rotate(keeper *k, view in, emit *out)
+{
+        err e = serve_keeper(&k->store, &k->pair, KEEPER_ROTATE, in, out);
+        if (!failed(e)) {
+                keeper_vault_rotated(k);
+                k->refused_tries = 0;
+        } else if (e.code == ERR_BAD_CREDENTIAL) {
+                k->refused_tries++;
+                event(EVENT_VAULT_REFUSED, (int64_t)k->refused_tries, e.code);
+                k->answer_due_ms = clock_ms() + unlock_delay_ms(k->refused_tries);
+        }
+        return e;
+}
+
+static err answer_acknowledge(keeper *k, view in, emit *out)
+{
+        TRY(serve_keeper(&k->store, &k->pair, KEEPER_EXPORT_ACK, in, out));
+        keeper_vault_written(k);
+        return OK;
+}
+
 static err answer_export_now(keeper *k, view in, emit *out)
 {
         uint64_t sequence;
@@ -105,10 +127,15 @@ static err answer_question(keeper *k, keeper_line *l, view in, emit *out)
                 return answer_change(k, op, in, out);
         case KEEPER_EXPORT_NOW:
                 return answer_export_now(k, in, out);
+        case KEEPER_EXPORT_ACK:
+                return answer_acknowledge(k, in, out);
+        case KEEPER_ROTATE:
+                return answer_rotate(k, in, out);
         case KEEPER_STATUS:
         case KEEPER_LIST:
         case KEEPER_KEY_HASH:
         case KEEPER_EXPORT_GET:
+        case KEEPER_EXPORT_LIST:
                 break;
         }
         return serve_keeper(&k->store, &k->pair, op, in, out);

@@ -205,5 +205,8 @@ err keeper_export(keeper *k, const char *kind, bool clean, uint64_t *sequence)
         k->page->period_started_ms = clock_ms();
         *sequence = f.sequence;
         event(EVENT_EXPORT_WRITTEN, (int64_t)f.sequence, (int64_t)rows);
+        store_exports held = store_exports_state(&k->store);
+        if (held.fill >= STORE_EXPORTS_ALARM)
+                event(EVENT_EXPORTS_FILL, held.fill, (int64_t)held.unacknowledged);
         return OK;
 }

@@ -85,6 +85,7 @@ struct keeper {
 err  keeper_vault_attach(keeper *k);  /* header, roll-back; opens at once where the key is at hand */
 err  keeper_vault_opened(keeper *k);  /* after the store has opened: boot, lease, board */
 void keeper_vault_written(keeper *k); /* after every change of the state file */
+void keeper_vault_rotated(keeper *k); /* instead of that, when the vault key is a new one */
 void keeper_tickets_turn(keeper *k, uint64_t now_ms);
 void keeper_clone_turn(keeper *k);    /* this machine is a copy: what both have is renewed */
 void keeper_vault_end(keeper *k);

@@ -8,7 +8,11 @@
 
 enum : uint64_t { TICKET_MS = 60 * 60 * 1000 };
 
-void keeper_vault_written(keeper *k) { k->page->seen_generation = k->store.info.generation; }
+void keeper_vault_written(keeper *k)
+{
+        k->page->seen_generation = k->store.info.generation;
+        atomic_store(&k->board->exports_fill, store_exports_state(&k->store).fill);
+}
 
 static void ticket_make(lease_ticket_key *t, uint64_t epoch)
 {
@@ -120,12 +124,29 @@ static err open_by_key_file(keeper *k)
         return e;
 }
 
+/* A keeper killed between writing a rotated vault and keeping its new key leaves the old one: it is as at a start. */
+static err open_by_page(keeper *k)
+{
+        err e = store_unlock(&k->store, k->page->vault_key);
+        if (e.code != ERR_BAD_CREDENTIAL)
+                return e;
+        atomic_store(&k->page->has_key, 0);
+        wipe(k->page->vault_key, sizeof k->page->vault_key);
+        return k->key_file >= 0 ? open_by_key_file(k) : OK;
+}
+
+void keeper_vault_rotated(keeper *k)
+{
+        memcpy(k->page->vault_key, store_vault_key(&k->store), sizeof k->page->vault_key);
+        keeper_vault_written(k);
+}
+
 err keeper_vault_attach(keeper *k)
 {
         TRY(container_lock(k->state));
         TRY(store_attach(&k->store, k->state, k->page->seen_generation));
         if (atomic_load(&k->page->has_key) != 0)
-                TRY(store_unlock(&k->store, k->page->vault_key));
+                TRY(open_by_page(k));
         else if (k->key_file >= 0)
                 TRY(open_by_key_file(k));
         return store_is_open(&k->store) ? keeper_vault_opened(k) : OK;

@@ -23,6 +23,7 @@ typedef enum record_type : uint16_t {
         RECORD_CREDENTIAL = 2, /* name, host, secret */
         RECORD_EXPORT = 3,     /* sequence, canonical bytes, signature file */
         RECORD_CHAIN = 4,      /* next sequence, previous digest, boot count, clean flag */
+        RECORD_ACKNOWLEDGED = 8, /* sequences of the stored exports that somebody has fetched and verified */
 } record_type;
 
 typedef enum slot_kind : uint16_t { SLOT_EMPTY = 0, SLOT_PASSPHRASE = 1, SLOT_KEY_FILE = 2 } slot_kind;

@@ -66,6 +66,25 @@ err container_unwrap(const key_slot *k, const uint8_t wrapping[static 32], uint8
         return rc == 0 ? OK : FAIL(BAD_CREDENTIAL);
 }
 
+static void wrap_by(key_slot *k, const uint8_t wrapping[static 32], const uint8_t vault_key[static 32])
+{
+        uint8_t ad[SLOT_AD_BYTES];
+        secret_random(k->nonce, sizeof k->nonce);
+        slot_ad(k, ad);
+        crypto_aead_xchacha20poly1305_ietf_encrypt(k->wrapped, nullptr, vault_key, 32, ad, sizeof ad, nullptr, k->nonce,
+                                                   wrapping);
+}
+
+err key_slot_wrap_by(key_slot *k, const uint8_t wrapping[static 32], const uint8_t vault_key[static 32])
+{
+        bool good = k->kind == SLOT_PASSPHRASE ? argon_acceptable(k)
+                                               : k->kind == SLOT_KEY_FILE && k->ops == 0 && k->mem_bytes == 0;
+        if (!good)
+                return FAIL(OUT_OF_RANGE);
+        wrap_by(k, wrapping, vault_key);
+        return OK;
+}
+
 err key_slot_wrap(key_slot *k, const container_opener *opener, const uint8_t vault_key[static 32])
 {
         assert(opener->kind != SLOT_EMPTY);
@@ -75,15 +94,10 @@ err key_slot_wrap(key_slot *k, const container_opener *opener, const uint8_t vau
                 k->mem_bytes = opener->mem_bytes;
         }
         secret_random(k->salt, sizeof k->salt);
-        secret_random(k->nonce, sizeof k->nonce);
         uint8_t wrapping[32] = {};
         err     e = container_wrapping_key(k, opener->secret, wrapping);
-        if (!failed(e)) {
-                uint8_t ad[SLOT_AD_BYTES];
-                slot_ad(k, ad);
-                crypto_aead_xchacha20poly1305_ietf_encrypt(k->wrapped, nullptr, vault_key, 32, ad, sizeof ad, nullptr,
-                                                           k->nonce, wrapping);
-        }
+        if (!failed(e))
+                wrap_by(k, wrapping, vault_key);
         wipe(wrapping, sizeof wrapping);
         return e;
 }

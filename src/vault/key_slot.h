@@ -8,4 +8,8 @@
 /* Fills a slot that wraps the vault key for this opener. err as container_wrapping_key */
 err key_slot_wrap(key_slot *k, const container_opener *opener, const uint8_t vault_key[static 32]);
 
+/* The same where the wrapping key was made elsewhere: kind, salt, ops and mem_bytes are those it was made with, and
+ * come from outside. err OUT_OF_RANGE: they are not what a slot may have */
+err key_slot_wrap_by(key_slot *k, const uint8_t wrapping[static 32], const uint8_t vault_key[static 32]);
+
 #endif

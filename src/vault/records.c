@@ -13,6 +13,7 @@ static bool type_listed(uint64_t type)
         case RECORD_CREDENTIAL:
         case RECORD_EXPORT:
         case RECORD_CHAIN:
+        case RECORD_ACKNOWLEDGED:
                 return true;
         default:
                 return false;

@@ -31,6 +31,10 @@ static err serve_status(store *s, const seal_pair *pair, view in, emit *out)
                 minisign_key_wipe(&key);
                 a.credentials = (uint32_t)store_credential_count(s);
                 a.next_export = s->chain.next_sequence;
+                store_exports held = store_exports_state(s);
+                a.exports = (uint32_t)held.kept;
+                a.exports_unacknowledged = (uint32_t)held.unacknowledged;
+                a.exports_fill = held.fill;
         }
         answer(out, &a, sizeof a);
         return OK;
@@ -138,6 +142,47 @@ static err serve_export_get(store *s, const seal_pair *, view in, emit *out)
         return OK;
 }
 
+static err serve_export_list(store *s, const seal_pair *, view in, emit *out)
+{
+        static_assert(STORE_EXPORTS * sizeof(keeper_export_listed) <= KEEPER_BYTES);
+        if (in.len != 0)
+                return FAIL(OUT_OF_RANGE);
+        uint64_t sequence;
+        size_t   bytes;
+        for (size_t at = 0; store_export_next(s, &at, &sequence, &bytes);) {
+                keeper_export_listed row = {.sequence = sequence,
+                                            .bytes = (uint32_t)bytes,
+                                            .acknowledged = store_acknowledged(s, sequence)};
+                answer(out, &row, sizeof row);
+        }
+        return OK;
+}
+
+static err serve_export_ack(store *s, const seal_pair *, view in, emit *)
+{
+        uint64_t sequences[STORE_EXPORTS];
+        if (in.len == 0 || in.len > sizeof sequences || in.len % sizeof sequences[0] != 0)
+                return FAIL(OUT_OF_RANGE);
+        memcpy(sequences, in.data, in.len);
+        return store_acknowledge(s, sequences, in.len / sizeof sequences[0]);
+}
+
+static err serve_rotate(store *s, const seal_pair *pair, view in, emit *)
+{
+        keeper_rotate q;
+        if (in.len != sizeof q)
+                return FAIL(OUT_OF_RANGE);
+        memcpy(&q, in.data, sizeof q);
+        key_slot slot = {.kind = (slot_kind)q.kind, .ops = q.ops, .mem_bytes = q.mem_bytes};
+        memcpy(slot.salt, q.salt, sizeof slot.salt);
+        uint8_t wrapping[2 * 32] = {};
+        err     e = seal_open(pair, (view){q.sealed, sizeof q.sealed}, wrapping, sizeof wrapping);
+        if (!failed(e))
+                e = store_rotate(s, q.slot, wrapping, &slot, wrapping + 32);
+        wipe(wrapping, sizeof wrapping);
+        return e;
+}
+
 err serve_keeper(store *s, const seal_pair *pair, keeper_op op, view in, emit *out)
 {
         serve_fn *fn = nullptr;
@@ -165,6 +210,15 @@ err serve_keeper(store *s, const seal_pair *pair, keeper_op op, view in, emit *o
                 break;
         case KEEPER_EXPORT_GET:
                 fn = serve_export_get;
+                break;
+        case KEEPER_EXPORT_LIST:
+                fn = serve_export_list;
+                break;
+        case KEEPER_EXPORT_ACK:
+                fn = serve_export_ack;
+                break;
+        case KEEPER_ROTATE:
+                fn = serve_rotate;
                 break;
         case KEEPER_EXPORT_NOW:
                 break;

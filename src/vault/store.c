@@ -5,6 +5,7 @@
 
 #include "base/secret.h"
 #include "vault/client_key.h"
+#include "vault/key_slot.h"
 #include "vault/little_endian.h"
 #include "vault/store_records.h"
 
@@ -42,6 +43,7 @@ void store_close(store *s)
         s->secrets = nullptr;
         region_end(&s->exports);
         s->export_count = 0;
+        s->acknowledged_count = 0;
         s->chain = (store_chain){};
 }
 
@@ -120,6 +122,48 @@ err store_create(int fd, const container_opener *opener, uint64_t now_s)
                 e = container_create(fd, opener, now_s, region_view(&payload));
         region_end(&payload);
         store_close(&s);
+        return e;
+}
+
+/* Proof that who asks could have opened it. */
+static err prove(const store *s, uint32_t slot, const uint8_t proof[static 32])
+{
+        if (slot >= KEY_SLOTS || s->info.slots[slot].kind == SLOT_EMPTY)
+                return FAIL(OUT_OF_RANGE);
+        uint8_t key[32] = {};
+        err     e = container_unwrap(&s->info.slots[slot], proof, key);
+        if (!failed(e) && !secret_equal(key, s->secrets->vault_key, sizeof key))
+                e = FAIL(BAD_CREDENTIAL);
+        wipe(key, sizeof key);
+        return e;
+}
+
+err store_rotate(store *s, uint32_t proof_slot, const uint8_t proof[static 32], const key_slot *slot,
+                 const uint8_t wrapping[static 32])
+{
+        assert(store_is_open(s));
+        TRY(prove(s, proof_slot, proof));
+        container_info old_info = s->info;
+        key_slot       one = *slot;
+        uint8_t        key[32], old_key[32];
+        secret_random(key, sizeof key);
+        err e = key_slot_wrap_by(&one, wrapping, key);
+        if (!failed(e)) {
+                memcpy(old_key, s->secrets->vault_key, sizeof old_key);
+                memset(s->info.slots, 0, sizeof s->info.slots);
+                s->info.slots[0] = one;
+                memcpy(s->secrets->vault_key, key, sizeof key);
+                e = write_out(s);
+                if (failed(e)) {
+                        s->info = old_info;
+                        memcpy(s->secrets->vault_key, old_key, sizeof old_key);
+                }
+                wipe(old_key, sizeof old_key);
+                /* The other copy is still under the old key. When this write fails the next change makes up for it. */
+                if (!failed(e))
+                        (void)!failed(write_out(s));
+        }
+        wipe(key, sizeof key);
         return e;
 }
 

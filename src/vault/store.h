@@ -23,6 +23,11 @@ typedef struct store_chain {
 
 typedef struct store_secrets store_secrets;
 
+/* Most exports that are kept; fewer when they do not fit. */
+constexpr size_t STORE_EXPORTS = 64;
+/* From here on, in percent of the place taken by exports that nobody has acknowledged, it is an alarm. */
+constexpr unsigned STORE_EXPORTS_ALARM = 80;
+
 typedef struct store {
         int            fd;      /* borrowed */
         uint64_t       seen_generation; /* nothing older than this is opened */
@@ -31,9 +36,9 @@ typedef struct store {
         store_chain    chain;
         region         exports; /* RECORD_EXPORT records, oldest first */
         size_t         export_count;
+        uint64_t       acknowledged[STORE_EXPORTS]; /* sequences of those that may be dropped, ascending */
+        size_t         acknowledged_count;
 } store;
-
-constexpr size_t STORE_EXPORTS = 64; /* newest kept; fewer when they do not fit */
 
 /* Makes a new state file: a fresh identity, an empty vault. Overwrites what is there.
  * err OUT_OF_RANGE: Argon2id numbers; BAD_CREDENTIAL: length of the secret; NO_ROOM, SYSTEM */
@@ -59,6 +64,14 @@ static inline bool store_is_open(const store *s) { return s->secrets != nullptr;
 void store_close(store *s);
 
 /* The rest needs an open store. */
+
+/* A new vault key, wrapped by one key slot alone; both copies of the file are written anew under it. `proof` is the
+ * wrapping key of slot `proof_slot` as it stands; `slot` has the new one's kind, salt and numbers, and `wrapping` its
+ * wrapping key. After an error of the first write nothing has changed.
+ * err BAD_CREDENTIAL: the proof does not open the slot; OUT_OF_RANGE: no such slot, or no such numbers; SYSTEM,
+ *     BAD_FILE */
+err store_rotate(store *s, uint32_t proof_slot, const uint8_t proof[static 32], const key_slot *slot,
+                 const uint8_t wrapping[static 32]);
 
 /* For the memory that outlives the keeper. Borrowed until store_close. */
 const uint8_t *store_vault_key(const store *s);
@@ -94,10 +107,27 @@ err store_remove(store *s, view name);
 /* Writes chain alone: boot count at start (clean false), clean at the end. */
 err store_set_chain(store *s, const store_chain *chain);
 
-/* Appends one export and moves the chain in the same write: `sequence` must be chain.next_sequence. Drops the oldest
- * beyond STORE_EXPORTS, and more where room is short. `clean` goes into the chain.
- * err OUT_OF_RANGE: another sequence; NO_ROOM: does not fit even alone */
+/* Appends one export and moves the chain in the same write: `sequence` must be chain.next_sequence. Drops acknowledged
+ * ones, the oldest first, when there are STORE_EXPORTS and where room is short; never another. `clean` goes into the
+ * chain.
+ * err OUT_OF_RANGE: another sequence; EXPORTS_FULL: nothing may be dropped; NO_ROOM: does not fit even alone */
 err store_append_export(store *s, uint64_t sequence, view body, view signature, bool clean);
+
+/* Somebody has fetched and verified these: they may be dropped when room is needed. Those that are not (or no longer)
+ * here, and those acknowledged before, are passed over; one write for all, none when nothing changes.
+ * err SYSTEM, BAD_FILE */
+err store_acknowledge(store *s, const uint64_t *sequences, size_t count);
+bool store_acknowledged(const store *s, uint64_t sequence);
+
+/* What the place for exports holds. */
+typedef struct store_exports {
+        size_t   kept, unacknowledged;
+        unsigned fill; /* percent taken by unacknowledged ones, by number or by bytes, whichever is more */
+} store_exports;
+store_exports store_exports_state(const store *s);
+
+/* The stored exports from the oldest on. False at the end. *at begins at 0. */
+bool store_export_next(const store *s, size_t *at, uint64_t *sequence, size_t *bytes);
 
 /* A stored export; 0 is the newest. Borrowed until the next change. err OUT_OF_RANGE: not (or no longer) here */
 err store_export(const store *s, uint64_t *sequence, view *body, view *signature);

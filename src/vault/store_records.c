@@ -3,7 +3,8 @@
  * IDENTITY    signing seed 32, pepper 32, pseudonym key 32
  * CREDENTIAL  name, host, secret, each as length u16 and bytes
  * EXPORT      sequence u64, body length u32, body, signature file
- * CHAIN       next sequence u64, previous digest 32, boot count u64, clean u8 */
+ * CHAIN       next sequence u64, previous digest 32, boot count u64, clean u8
+ * ACKNOWLEDGED  sequences u64, ascending, each of a stored export; absent when there is none */
 #include "vault/store_records.h"
 
 #include <assert.h>
@@ -135,9 +136,35 @@ static err load_export(store *s, uint64_t *last, view record)
         return OK;
 }
 
+/* After the exports it names. */
+static err load_acknowledged(store *s, view record)
+{
+        if (record.len == 0 || record.len % 8 != 0 || record.len / 8 > s->export_count || s->acknowledged_count > 0)
+                return FAIL(BAD_FILE);
+        for (size_t at = 0; at < record.len; at += 8) {
+                uint64_t sequence = le_read(record.data + at, 8);
+                bool     after = s->acknowledged_count == 0 || sequence > s->acknowledged[s->acknowledged_count - 1];
+                if (!after || !store_has_export(s, sequence))
+                        return FAIL(BAD_FILE);
+                s->acknowledged[s->acknowledged_count++] = sequence;
+        }
+        return OK;
+}
+
+static err save_acknowledged(const store *s, region *payload)
+{
+        if (s->acknowledged_count == 0)
+                return OK;
+        uint8_t bytes[STORE_EXPORTS * 8];
+        for (size_t i = 0; i < s->acknowledged_count; i++)
+                le_write(bytes + i * 8, s->acknowledged[i], 8);
+        return record_append(payload, RECORD_ACKNOWLEDGED, (view){bytes, s->acknowledged_count * 8});
+}
+
 err store_load(store *s, view payload)
 {
         s->secrets->credential_count = 0;
+        s->acknowledged_count = 0;
         region_init(&s->exports, CONTAINER_PAYLOAD_MAX);
         s->export_count = 0;
         size_t      at = 0;
@@ -160,6 +187,9 @@ err store_load(store *s, view payload)
                 case RECORD_CHAIN:
                         chains++;
                         TRY(load_chain(&s->chain, bytes));
+                        break;
+                case RECORD_ACKNOWLEDGED:
+                        TRY(load_acknowledged(s, bytes));
                         break;
                 }
         }
@@ -210,5 +240,6 @@ err store_save(const store *s, region *payload)
         TRY(record_append(payload, RECORD_CHAIN, (view){chain, sizeof chain}));
         for (size_t i = 0; i < s->secrets->credential_count; i++)
                 TRY(save_credential(&s->secrets->credentials[i], payload));
-        return region_append(payload, region_view(&s->exports));
+        TRY(region_append(payload, region_view(&s->exports)));
+        return save_acknowledged(s, payload);
 }

@@ -16,6 +16,9 @@ struct store_secrets {
 /* Cuts an export record's bytes into its parts. err BAD_FILE */
 err export_record_read(view record, uint64_t *sequence, view *body, view *signature);
 
+/* One of the stored exports has this sequence. */
+bool store_has_export(const store *s, uint64_t sequence);
+
 /* Sorted place of a name; *found tells whether it is there already. */
 size_t credential_place(const store_secrets *k, view name, bool *found);
 

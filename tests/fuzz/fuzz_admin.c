@@ -47,6 +47,27 @@ static void unlock(view json)
                 assert(q.slot < UNLOCK_SLOTS && q.reserved == 0);
 }
 
+static void numbers(view json)
+{
+        uint64_t out[8];
+        size_t count = 0;
+        config_fault fault = {};
+        if (failed(body_sequences(json, out, 8, &count, &fault)))
+                assert(fault_whole(&fault) && count <= 8);
+        else
+                assert(count >= 1 && count <= 8 && out[0] > 0);
+}
+
+static void rotate(view json)
+{
+        keeper_rotate q;
+        config_fault fault = {};
+        if (failed(body_rotate(json, &q, &fault)))
+                assert(fault_whole(&fault));
+        else
+                assert(q.slot < UNLOCK_SLOTS && q.kind != 0);
+}
+
 /* Values are texts without control characters, and nothing is taken that was not asked for. */
 static void query(view text)
 {
@@ -72,6 +93,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
                 unlock(rest);
         else if (data[0] == 's')
                 sealed(rest);
+        else if (data[0] == 'n')
+                numbers(rest);
+        else if (data[0] == 'r')
+                rotate(rest);
         else if (data[0] == 'q')
                 query(rest);
         else

@@ -1,6 +1,7 @@
 #include "admin/body.h"
 #include "codec/base64.h"
 #include "support/tap.h"
+#include "vault/container.h"
 
 static void unlocks(void)
 {
@@ -20,6 +21,56 @@ static void unlocks(void)
         for (size_t cut = 0; cut < json.len; cut++)
                 refused &= failed(body_unlock(view_slice(json, 0, cut), &got, &fault));
         tap_ok(refused, "body", "an unlock cut anywhere is refused");
+}
+
+static void sequences(void)
+{
+        static const struct {
+                const char *name;
+                view json;
+                size_t count; /* 0: refused */
+        } rows[] = {
+                {"one number is taken", VIEW_INIT("{\"sequences\":[7]}"), 1},
+                {"as many as there is room for", VIEW_INIT("{\"sequences\":[1,2,3]}"), 3},
+                {"one more is refused", VIEW_INIT("{\"sequences\":[1,2,3,4]}"), 0},
+                {"none is refused", VIEW_INIT("{\"sequences\":[]}"), 0},
+                {"0 is no export", VIEW_INIT("{\"sequences\":[0]}"), 0},
+                {"a text is no number", VIEW_INIT("{\"sequences\":[\"1\"]}"), 0},
+                {"half of one is none", VIEW_INIT("{\"sequences\":[1.5]}"), 0},
+                {"a number alone is no list", VIEW_INIT("{\"sequences\":1}"), 0},
+                {"an unknown key is refused", VIEW_INIT("{\"sequences\":[1],\"x\":1}"), 0},
+        };
+        for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+                uint64_t out[3];
+                size_t count = 0;
+                config_fault fault = {};
+                err e = body_sequences(rows[i].json, out, 3, &count, &fault);
+                tap_ok(rows[i].count == 0 ? failed(e) && fault.code[0] != '\0' : !failed(e) && count == rows[i].count,
+                       "body", rows[i].name);
+        }
+}
+
+static void rotations(void)
+{
+        uint8_t sealed[112] = {1, 2, 3}, room[512];
+        emit out = emit_into(room, sizeof room);
+        emit_text(&out, "{\"slot\":1,\"kind\":\"passphrase\",\"ops\":3,\"mem_bytes\":67108864,"
+                        "\"salt\":\"000102030405060708090a0b0c0d0eff\",\"sealed\":\"");
+        base64_write(&out, (view){sealed, sizeof sealed});
+        emit_text(&out, "\"}");
+        view json = {out.bytes, out.len};
+        keeper_rotate got;
+        config_fault fault = {};
+        bool good = !failed(body_rotate(json, &got, &fault));
+        tap_ok(good && got.slot == 1 && got.kind == SLOT_PASSPHRASE && got.ops == 3 && got.mem_bytes == 67108864
+                       && got.salt[1] == 1 && got.salt[15] == 0xff && memcmp(got.sealed, sealed, sizeof sealed) == 0,
+               "body", "a rotation is taken");
+        bool refused = true;
+        for (size_t cut = 0; cut < json.len; cut++)
+                refused &= failed(body_rotate(view_slice(json, 0, cut), &got, &fault));
+        tap_ok(refused, "body", "a rotation cut anywhere is refused");
+        room[34] = 'x';
+        tap_ok(failed(body_rotate(json, &got, &fault)), "body", "so is a kind there is not");
 }
 
 static void refusals(void)
@@ -81,6 +132,8 @@ static void names(void)
 int main(void)
 {
         unlocks();
+        sequences();
+        rotations();
         refusals();
         names();
         return tap_done();

@@ -6,12 +6,12 @@ static void plain(void)
         handle_health(harness_exchange("", ""));
         tap_ok(answer_is(200, "ok\n"), "box", "the process is healthy when it answers");
         handle_ready(harness_exchange("", ""));
-        tap_ok(answer_is(503, "{\"ready\":false,\"reasons\":[\"no_keeper\",\"no_relay\"]}\n"), "box",
+        tap_ok(answer_is(503, "{\"ready\":false,\"reasons\":[\"no_keeper\",\"no_relay\"],\"warnings\":[]}\n"), "box",
                "an empty box is not ready");
         atomic_store(&h.board->keeper, KEEPER_OPEN);
         atomic_store(&h.board->columns[0].in_use, 1);
         handle_ready(harness_exchange("", ""));
-        tap_ok(answer_is(200, "{\"ready\":true,\"reasons\":[]}\n"), "box", "a whole one is");
+        tap_ok(answer_is(200, "{\"ready\":true,\"reasons\":[],\"warnings\":[]}\n"), "box", "a whole one is");
         h.box.metrics = VIEW("# EOF\n");
         handle_metrics(harness_exchange("", ""));
         tap_ok(answer_is(200, "# EOF\n") && strncmp(h.type, "application/openmetrics-text", 28) == 0, "box",

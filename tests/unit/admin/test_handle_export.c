@@ -125,6 +125,33 @@ static void now_and_key(void)
                "a sealed vault knows no key yet");
 }
 
+static void acknowledgements(void)
+{
+        static keeper_message m;
+        static const keeper_export_listed rows[] = {{3, 900, 1}, {4, 901, 0}};
+        handle_export_list(harness_exchange("", ""));
+        tap_ok(keeper_round(KEEPER_EXPORT_LIST, ERR_NONE, rows, sizeof rows)
+                       && answer_has(200, "{\"sequence\":4,\"bytes\":901,\"acknowledged\":false}"),
+               "export", "what is kept is listed");
+        handle_export_list(harness_exchange("", ""));
+        tap_ok(keeper_round(KEEPER_EXPORT_LIST, ERR_NONE, rows, sizeof rows - 1) && answer_has(500, "internal_error"),
+               "export", "half a row is a broken keeper");
+        handle_export_ack(harness_exchange("", "{\"sequences\":[3,4]}"));
+        uint64_t numbers[2];
+        bool heard = keeper_hears(KEEPER_EXPORT_ACK, &m) && m.len == sizeof numbers;
+        memcpy(numbers, m.bytes, sizeof numbers);
+        keeper_says(KEEPER_EXPORT_ACK, ERR_NONE, nullptr, 0);
+        harness_run();
+        tap_ok(heard && numbers[0] == 3 && numbers[1] == 4 && answer_is(200, "{\"ok\":true}\n"), "export",
+               "acknowledgements reach the keeper");
+        handle_export_ack(harness_exchange("", "{\"sequences\":[]}"));
+        tap_ok(answer_has(400, "\"line\":1"), "export", "none is told its place");
+        handle_export_now(harness_exchange("", ""));
+        tap_ok(keeper_round(KEEPER_EXPORT_NOW, ERR_EXPORTS_FULL, nullptr, 0) && answer_has(507, "exports_full"),
+               "export",
+               "a full place says what to do");
+}
+
 int main(void)
 {
         harness_start();
@@ -132,5 +159,6 @@ int main(void)
         files();
         broken();
         now_and_key();
+        acknowledgements();
         return harness_done();
 }

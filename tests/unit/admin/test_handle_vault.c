@@ -52,6 +52,20 @@ static void unlocks(void)
         tap_ok(answer_has(400, "\"line\":1"), "unlock", "a bad body is told its place");
 }
 
+static void rotations(void)
+{
+        static const char before[] = "{\"slot\":1,\"kind\":\"key-file\",\"ops\":0,\"mem_bytes\":0,"
+                                     "\"salt\":\"00000000000000000000000000000000\",";
+        handle_rotate(harness_exchange("", sealed_body(112, before)));
+        tap_ok(keeper_round(KEEPER_ROTATE, ERR_NONE, nullptr, 0) && answer_is(200, "{\"ok\":true}\n"), "rotate",
+               "a rotation is passed on, sealed as it came");
+        handle_rotate(harness_exchange("", sealed_body(112, before)));
+        tap_ok(keeper_round(KEEPER_ROTATE, ERR_BAD_CREDENTIAL, nullptr, 0) && answer_has(403, "bad_credential"),
+               "rotate", "who cannot open the vault is refused");
+        handle_rotate(harness_exchange("", sealed_body(80, before)));
+        tap_ok(answer_has(400, "\"line\":1"), "rotate", "a bad body is told its place");
+}
+
 static void credentials(void)
 {
         static keeper_message m;
@@ -105,6 +119,7 @@ int main(void)
         harness_keeper();
         statuses();
         unlocks();
+        rotations();
         credentials();
         hashes();
         return harness_done();

@@ -6,6 +6,8 @@
 #include "support/tap.h"
 #include "vault/container.h"
 
+#define NO_WARNING ",\"warnings\":[]}\n"
+
 static uint8_t room[STATUS_BYTES];
 
 static bool is(const emit *out, const char *want)
@@ -23,13 +25,14 @@ static void readiness(board *b)
                 uint32_t keeper, relay_generation, draining;
                 const char *document;
         } rows[] = {
-                {"everything stands", KEEPER_OPEN, 3, 0, "{\"ready\":true,\"reasons\":[]}\n"},
-                {"a sealed vault", KEEPER_SEALED, 3, 0, "{\"ready\":false,\"reasons\":[\"vault_sealed\"]}\n"},
-                {"no keeper", KEEPER_DOWN, 3, 0, "{\"ready\":false,\"reasons\":[\"no_keeper\"]}\n"},
-                {"a relay of another generation", KEEPER_OPEN, 2, 0, "{\"ready\":false,\"reasons\":[\"no_relay\"]}\n"},
-                {"going down", KEEPER_OPEN, 3, 1, "{\"ready\":false,\"reasons\":[\"draining\"]}\n"},
+                {"everything stands", KEEPER_OPEN, 3, 0, "{\"ready\":true,\"reasons\":[]" NO_WARNING},
+                {"a sealed vault", KEEPER_SEALED, 3, 0, "{\"ready\":false,\"reasons\":[\"vault_sealed\"]" NO_WARNING},
+                {"no keeper", KEEPER_DOWN, 3, 0, "{\"ready\":false,\"reasons\":[\"no_keeper\"]" NO_WARNING},
+                {"a relay of another generation", KEEPER_OPEN, 2, 0,
+                 "{\"ready\":false,\"reasons\":[\"no_relay\"]" NO_WARNING},
+                {"going down", KEEPER_OPEN, 3, 1, "{\"ready\":false,\"reasons\":[\"draining\"]" NO_WARNING},
                 {"everything at once", KEEPER_DOWN, 2, 1,
-                 "{\"ready\":false,\"reasons\":[\"no_keeper\",\"no_relay\",\"draining\"]}\n"},
+                 "{\"ready\":false,\"reasons\":[\"no_keeper\",\"no_relay\",\"draining\"]" NO_WARNING},
         };
         atomic_store(&b->generation, 3);
         atomic_store(&b->columns[5].in_use, 77);
@@ -43,6 +46,37 @@ static void readiness(board *b)
         }
 }
 
+static void warnings(board *b)
+{
+        atomic_store(&b->keeper, KEEPER_OPEN);
+        atomic_store(&b->draining, 0);
+        atomic_store(&b->columns[5].generation, 3);
+        for (unsigned fill = 79; fill <= 80; fill++) {
+                atomic_store(&b->exports_fill, fill);
+                emit out = emit_into(room, sizeof room);
+                bool ready = status_write_ready(b, &out);
+                tap_ok(ready && is(&out, fill < 80 ? "{\"ready\":true,\"reasons\":[]" NO_WARNING
+                                                   : "{\"ready\":true,\"reasons\":[],"
+                                                     "\"warnings\":[\"exports_unacknowledged\"]}\n"),
+                       "readiness", fill < 80 ? "79 % of unacknowledged exports: no word"
+                                              : "80 %: a warning, and it serves on");
+        }
+        atomic_store(&b->exports_fill, 0);
+}
+
+static void exports(void)
+{
+        static const keeper_export_listed rows[] = {{7, 812, 1}, {9, 815, 0}};
+        emit out = emit_into(room, sizeof room);
+        status_write_exports(rows, 2, &out);
+        tap_ok(is(&out, "{\"exports\":[{\"sequence\":7,\"bytes\":812,\"acknowledged\":true},"
+                        "{\"sequence\":9,\"bytes\":815,\"acknowledged\":false}]}\n"),
+               "exports", "each is told with its acknowledgement");
+        out.len = 0;
+        status_write_exports(rows, 0, &out);
+        tap_ok(is(&out, "{\"exports\":[]}\n"), "exports", "none is an empty list");
+}
+
 static void whole(board *b)
 {
         atomic_store(&b->keeper, KEEPER_OPEN);
@@ -51,14 +85,16 @@ static void whole(board *b)
         atomic_store(&b->restarts, 2);
         atomic_store(&b->columns[5].generation, 3);
         atomic_store(&b->columns[5].counters[COUNTER_exchanges_now], 4);
-        keeper_status vault = {.open = 1, .credentials = 2, .state_generation = 9, .next_export = 5};
+        keeper_status vault = {.open = 1, .credentials = 2, .state_generation = 9, .next_export = 5,
+                               .exports = 4, .exports_unacknowledged = 3, .exports_fill = 79};
         emit out = emit_into(room, sizeof room);
         status_write(&(status_facts){"1.0", "abc", b, &vault, nullptr}, &out);
         tap_ok(is(&out, "{\"version\":\"1.0\",\"commit\":\"abc\",\"generation\":3,\"keeper\":\"open\","
                         "\"roles_up\":[\"keeper\",\"relay\"],\"restarts\":2,\"draining\":false,\"relays\":[{\"pid\":77,"
                         "\"generation\":3,\"exchanges_now\":4,\"connections_now\":0,\"queue_now\":0,"
                         "\"memory_now\":0,\"pressure_now\":0,\"lag_us\":0}],\"vault\":{\"state\":\"open\","
-                        "\"credentials\":2,\"state_generation\":9,\"next_export\":5}}\n"),
+                        "\"credentials\":2,\"state_generation\":9,\"next_export\":5,"
+                        "\"exports\":{\"kept\":4,\"unacknowledged\":3,\"fill_percent\":79,\"alarm\":false}}}\n"),
                "status", "the whole box is told");
         out.len = 0;
         status_write(&(status_facts){"1.0", "abc", b, nullptr, nullptr}, &out);
@@ -94,7 +130,8 @@ static void vault_documents(void)
                   "\"device\":\"abababababababababababababababab\","
                   "\"seal_key\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\","
                   "\"export_key\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\","
-                  "\"export_key_number\":\"AAAAAAAAAAA=\",\"slots\":[{\"kind\":\"passphrase\",\"index\":1,\"ops\":3,"
+                  "\"export_key_number\":\"AAAAAAAAAAA=\",\"exports\":{\"kept\":0,\"unacknowledged\":0,"
+                  "\"fill_percent\":0,\"alarm\":false},\"slots\":[{\"kind\":\"passphrase\",\"index\":1,\"ops\":3,"
                   "\"mem_bytes\":67108864,\"salt\":\"AAAAAAAAAAAAAAAAAAAAAA==\"}]}\n"),
                "vault", "a sealed vault tells what unlocking needs");
         keeper_listed rows[LIMIT_CREDENTIALS];
@@ -122,7 +159,9 @@ int main(void)
                 return 2;
         board_format(b);
         readiness(b);
+        warnings(b);
         whole(b);
+        exports();
         vault_documents();
         free(b);
         return tap_done();

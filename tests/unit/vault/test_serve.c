@@ -38,7 +38,8 @@ static void test_sealed(void)
         tap_ok(a.open == 0 && a.slots[0].kind == SLOT_KEY_FILE && a.slots[1].kind == SLOT_EMPTY && a.next_export == 0
                        && memcmp(a.seal_key, pair.public_key, 32) == 0 && memcmp(a.device, s.info.device, 16) == 0,
                "serve", "key slots, seal key and device, no more");
-        static const keeper_op ops[] = {KEEPER_PUT, KEEPER_REMOVE, KEEPER_LIST, KEEPER_KEY_HASH, KEEPER_EXPORT_GET};
+        static const keeper_op ops[] = {KEEPER_PUT, KEEPER_REMOVE, KEEPER_LIST, KEEPER_KEY_HASH, KEEPER_EXPORT_GET,
+                                         KEEPER_EXPORT_LIST, KEEPER_EXPORT_ACK, KEEPER_ROTATE};
         bool                   good = true;
         for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
                 good = good && ask(ops[i], nullptr, 0).code == ERR_SEALED;
@@ -145,6 +146,91 @@ static void test_exports(void)
         free(body);
 }
 
+static void test_acknowledging(void)
+{
+        keeper_export_listed row;
+        keeper_status        a;
+        uint64_t             sequences[STORE_EXPORTS + 1] = {1, 77};
+        bool                 good = !failed(ask(KEEPER_EXPORT_LIST, nullptr, 0)) && out.len == sizeof row;
+        memcpy(&row, out_bytes, sizeof row);
+        tap_ok(good && row.sequence == 1 && row.bytes == 3 * KEEPER_BYTES + 17 + 3 && row.acknowledged == 0, "serve",
+               "exports are listed");
+        good = !failed(ask(KEEPER_STATUS, nullptr, 0));
+        memcpy(&a, out_bytes, sizeof a);
+        tap_ok(good && a.exports == 1 && a.exports_unacknowledged == 1 && a.exports_fill == 2, "serve",
+               "and counted in the status");
+        good = ask(KEEPER_EXPORT_ACK, sequences, 0).code == ERR_OUT_OF_RANGE
+               && ask(KEEPER_EXPORT_ACK, sequences, 7).code == ERR_OUT_OF_RANGE
+               && ask(KEEPER_EXPORT_ACK, sequences, sizeof sequences).code == ERR_OUT_OF_RANGE
+               && ask(KEEPER_EXPORT_LIST, sequences, 1).code == ERR_OUT_OF_RANGE;
+        tap_ok(good, "serve", "none, half a number and too many are refused");
+        good = !failed(ask(KEEPER_EXPORT_ACK, sequences, 16)) && out.len == 0
+               && !failed(ask(KEEPER_EXPORT_LIST, nullptr, 0));
+        memcpy(&row, out_bytes, sizeof row);
+        tap_ok(good && row.acknowledged == 1, "serve", "one is acknowledged, one that is not here is passed over");
+}
+
+static err rotate(keeper_rotate *q, const uint8_t proof[static 32], const uint8_t wrapping[static 32])
+{
+        uint8_t both[64];
+        memcpy(both, proof, 32);
+        memcpy(both + 32, wrapping, 32);
+        seal_close(pair.public_key, (view){both, sizeof both}, q->sealed);
+        return ask(KEEPER_ROTATE, q, sizeof *q);
+}
+
+static void test_rotate(int fd)
+{
+        static const uint8_t passphrase[] = "a new passphrase";
+        const view           secret = {passphrase, sizeof passphrase - 1};
+        key_slot             k = {.kind = SLOT_PASSPHRASE, .ops = 1, .mem_bytes = ARGON_MEM_MIN};
+        uint8_t              proof[32], wrapping[32], none[32] = {}, old_key[32];
+        secret_random(k.salt, sizeof k.salt);
+        memcpy(old_key, store_vault_key(&s), sizeof old_key);
+        if (failed(container_wrapping_key(&s.info.slots[0], key_view(), proof))
+            || failed(container_wrapping_key(&k, secret, wrapping)))
+                abort();
+        keeper_rotate q = {.kind = k.kind, .ops = k.ops, .mem_bytes = k.mem_bytes};
+        memcpy(q.salt, k.salt, sizeof q.salt);
+        uint64_t generation = s.info.generation;
+        tap_ok(rotate(&q, none, wrapping).code == ERR_BAD_CREDENTIAL && ask(KEEPER_ROTATE, &q, 9).code != ERR_NONE
+                       && s.info.generation == generation,
+               "serve", "who cannot open the vault cannot rotate it");
+        q.slot = 8;
+        bool good = rotate(&q, proof, wrapping).code == ERR_OUT_OF_RANGE;
+        q.slot = 0, q.ops = ARGON_OPS_MAX + 1;
+        good = good && rotate(&q, proof, wrapping).code == ERR_OUT_OF_RANGE;
+        q.ops = k.ops, q.kind = 77;
+        good = good && rotate(&q, proof, wrapping).code == ERR_OUT_OF_RANGE && s.info.generation == generation
+               && memcmp(old_key, store_vault_key(&s), 32) == 0;
+        q.kind = k.kind;
+        tap_ok(good, "serve", "a slot there is not, numbers nobody accepts, an unknown kind change nothing");
+        tap_ok(!failed(rotate(&q, proof, wrapping)) && s.info.generation == generation + 2
+                       && memcmp(old_key, store_vault_key(&s), 32) != 0 && s.info.slots[0].kind == SLOT_PASSPHRASE
+                       && s.info.slots[1].kind == SLOT_EMPTY,
+               "serve", "with the proof there is a new vault key, in both copies");
+        size_t credentials = store_credential_count(&s);
+        store_close(&s);
+        good = !failed(store_attach(&s, fd, 0))
+               && store_unlock_secret(&s, SLOT_KEY_FILE, key_view()).code == ERR_BAD_CREDENTIAL
+               && store_unlock(&s, old_key).code == ERR_BAD_CREDENTIAL;
+        tap_ok(good, "serve", "the old key file and the old vault key open nothing");
+        tap_ok(!failed(store_unlock_secret(&s, SLOT_PASSPHRASE, secret)) && store_credential_count(&s) == credentials
+                       && s.export_count == 1,
+               "serve", "the new passphrase opens all that there was");
+        uint8_t *image = state_image(fd);
+        good = true;
+        for (size_t copy = 0; copy < 2; copy++) {
+                slot_header h;
+                bool        newer;
+                uint8_t     key[32];
+                good = good && !failed(slot_header_read(image + copy * CONTAINER_SLOT_BYTES, &h, &newer))
+                       && failed(container_unwrap(&h.info.slots[0], proof, key));
+        }
+        free(image);
+        tap_ok(good, "serve", "neither copy has a slot that the old secret opens");
+}
+
 int main(void)
 {
         if (failed(secret_setup()))
@@ -157,6 +243,8 @@ int main(void)
         test_credentials();
         test_key_hash();
         test_exports();
+        test_acknowledging();
+        test_rotate(fd);
         tap_ok(ask(KEEPER_EXPORT_NOW, nullptr, 0).code == ERR_NOT_IMPLEMENTED && failed(ask((keeper_op)99, nullptr, 0)),
                "serve", "what needs a ledger or is unknown is not answered here");
         store_close(&s);

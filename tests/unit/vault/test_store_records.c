@@ -57,6 +57,12 @@ static const struct {
                    "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde"
                    "0123456789abcdef0123456789abcdef" CHAIN3),
          false},
+        {"an acknowledged export that is not there",
+         VIEW_INIT(ID CHAIN3 "\10\0\0\0\10\0\0\0"
+                             "\1\0\0\0\0\0\0\0"),
+         false},
+        {"half an acknowledgement", VIEW_INIT(ID CHAIN3 "\10\0\0\0\4\0\0\0abcd"), false},
+        {"an empty list of acknowledgements", VIEW_INIT(ID CHAIN3 "\10\0\0\0\0\0\0\0"), false},
         {"a chain whose flag is 2",
          VIEW_INIT(ID "\4\0\0\0\61\0\0\0"
                       "\3\0\0\0\0\0\0\0"
