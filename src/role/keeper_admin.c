@@ -78,7 +78,7 @@ static err answer_change(keeper *k, keeper_op op, view in, emit *out)
 }
 
 /* Who cannot prove it could have opened the vault waits as after a refused unlock. */
-static err answer_rotate(keeper *k, view in, emit *out)
+static err answer_rotate(keeper *k, keeper_line *l, view in, emit *out)
 {
         err e = serve_keeper(&k->store, &k->pair, KEEPER_ROTATE, in, out);
         if (!failed(e)) {
@@ -87,7 +87,7 @@ static err answer_rotate(keeper *k, view in, emit *out)
         } else if (e.code == ERR_BAD_CREDENTIAL) {
                 k->refused_tries++;
                 event(EVENT_VAULT_REFUSED, (int64_t)k->refused_tries, e.code);
-                k->answer_due_ms = clock_ms() + unlock_delay_ms(k->refused_tries);
+                l->answer_due_ms = clock_ms() + unlock_delay_ms(k->refused_tries);
         }
         return e;
 }
@@ -130,7 +130,7 @@ static err answer_question(keeper *k, keeper_line *l, view in, emit *out)
         case KEEPER_EXPORT_ACK:
                 return answer_acknowledge(k, in, out);
         case KEEPER_ROTATE:
-                return answer_rotate(k, in, out);
+                return answer_rotate(k, l, in, out);
         case KEEPER_STATUS:
         case KEEPER_LIST:
         case KEEPER_KEY_HASH:
