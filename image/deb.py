@@ -21,6 +21,16 @@ def members(data):
         at += 60 + size + size % 2
 
 
+def control(path):
+    """What a package says of itself: {field: value}, without the lines that go on."""
+    for name, content in members(path.read_bytes()):
+        if name == "control.tar.xz":
+            with tarfile.open(fileobj=io.BytesIO(content), mode="r:xz") as archive:
+                text = archive.extractfile("./control").read().decode()
+            return dict(line.split(": ", 1) for line in text.splitlines() if ": " in line and line[0] != " ")
+    raise DebFault(f"{path.name}: no control.tar.xz")
+
+
 def files(path, wanted):
     """The regular files whose names (without the leading ./) match the expression: {name: bytes}."""
     matches = re.compile(wanted).fullmatch

@@ -5,14 +5,18 @@ two disks with the same numbers in one machine would not know which of them is m
 """
 
 import struct
+import subprocess
 import uuid
 import zlib
 from collections import namedtuple
+from pathlib import Path
 
 from fat import Fat32
 
+HERE = Path(__file__).resolve().parent
 SECTOR = 512
 MIB = 1 << 20
+GRUB_ENV_BYTES = 1024
 ENTRIES, ENTRY_BYTES = 128, 128
 
 DISK = uuid.UUID("6c657468-6500-4b00-8000-000000000001")
@@ -78,9 +82,28 @@ def bios_loader(boot, core, start):
     return bytes(boot[:440]), bytes(core)
 
 
+def boot_tree(version, loader, image, vmlinuz, initrd, cmdline):
+    """What the boot partition holds: one slot for UEFI and one for a BIOS. An update brings the second of each."""
+    env = b"# GRUB Environment Block\nORDER=a b\na_ok=1\na_left=0\nb_ok=0\nb_left=0\n"
+    grub = (HERE / "grub.cfg").read_text().replace("@CMDLINE@", cmdline)
+    return {
+        "EFI": {"BOOT": {"BOOTX64.EFI": loader}, "Linux": {f"lethe_{version}.efi": image}},
+        "bios": {"a": {"initrd": initrd, "vmlinuz": vmlinuz}},
+        "grub": {"env": env.ljust(GRUB_ENV_BYTES, b"#"), "grub.cfg": grub.encode()},
+        "loader": {"loader.conf": (HERE / "loader.conf").read_bytes()},
+    }
+
+
+def boot_pieces(tree, epoch):
+    esp = PARTITIONS[0]
+    system = Fat32(esp.mib * MIB, esp.start // SECTOR, "LETHE", ESP_SERIAL, epoch)
+    for at, content in system.pieces(tree):
+        yield esp.start + at, content
+
+
 def pieces(tree, boot, core, epoch):
     """(offset, bytes) of all on the disk that is not zero."""
-    esp, bios, _ = PARTITIONS
+    bios = PARTITIONS[1]
     code, core = bios_loader(boot, core, bios.start)
     if len(core) > bios.mib * MIB:
         raise DiskFault("GRUB's core does not fit into its partition")
@@ -88,9 +111,7 @@ def pieces(tree, boot, core, epoch):
     head[:440] = code
     yield 0, bytes(head)
     yield bios.start, core
-    system = Fat32(esp.mib * MIB, esp.start // SECTOR, "LETHE", ESP_SERIAL, epoch)
-    for at, content in system.pieces(tree):
-        yield esp.start + at, content
+    yield from boot_pieces(tree, epoch)
     yield DISK_BYTES - len(tail), tail
 
 
@@ -98,5 +119,18 @@ def write(path, tree, boot, core, epoch):
     with open(path, "wb") as out:
         out.truncate(DISK_BYTES)
         for at, content in pieces(tree, boot, core, epoch):
+            out.seek(at)
+            out.write(content)
+
+
+def write_with_boot(disk, path, tree, epoch):
+    """The same disk with another boot partition."""
+    esp = PARTITIONS[0]
+    subprocess.run(["cp", "--sparse=always", disk, path], check=True)
+    with open(path, "r+b") as out:
+        for at in range(esp.start, esp.start + esp.mib * MIB, MIB):
+            out.seek(at)
+            out.write(bytes(MIB))
+        for at, content in boot_pieces(tree, epoch):
             out.seek(at)
             out.write(content)

@@ -51,16 +51,16 @@ def long_rows(name, short):
 class Fat32:
     """One file system of `size` bytes that starts at sector `start` of its disk."""
 
-    def __init__(self, size, start, label, serial, epoch):
-        self.sectors, self.start, self.serial = size // SECTOR, start, serial
+    def __init__(self, size, start, label, serial, epoch, per_cluster=PER_CLUSTER):
+        self.sectors, self.start, self.serial, self.per_cluster = size // SECTOR, start, serial, per_cluster
         self.label = f"{label:11}".encode()
         when = time.gmtime(max(epoch, 315532800))
         self.date = when.tm_year - 1980 << 9 | when.tm_mon << 5 | when.tm_mday
         self.time = when.tm_hour << 11 | when.tm_min << 5 | when.tm_sec // 2
         # Room for the entries of every cluster there could be, had the tables themselves no size.
-        table = -(-(self.sectors - RESERVED) * 4 // (SECTOR * PER_CLUSTER + 8)) * SECTOR
+        table = -(-(self.sectors - RESERVED) * 4 // (SECTOR * self.per_cluster + 8)) * SECTOR
         self.table_sectors = -(-table // SECTOR)
-        self.clusters = (self.sectors - RESERVED - 2 * self.table_sectors) // PER_CLUSTER
+        self.clusters = (self.sectors - RESERVED - 2 * self.table_sectors) // self.per_cluster
         if self.clusters < LEAST_CLUSTERS:
             raise FatFault("too small for FAT32")
         self.table = [0x0FFFFFF8, END]
@@ -69,7 +69,7 @@ class Fat32:
     def keep(self, content):
         """Puts content into the next clusters; returns the first."""
         first = len(self.table)
-        count = max(1, -(-len(content) // (SECTOR * PER_CLUSTER)))
+        count = max(1, -(-len(content) // (SECTOR * self.per_cluster)))
         self.table += [*range(first + 1, first + count), END]
         if len(self.table) - FIRST_CLUSTER > self.clusters:
             raise FatFault("the files do not fit")
@@ -105,7 +105,7 @@ class Fat32:
 
     def boot_sector(self):
         out = b"\xeb\x58\x90LETHE   "
-        out += struct.pack("<HBHBHHBHHHII", SECTOR, PER_CLUSTER, RESERVED, 2, 0, 0, 0xF8, 0, 63, 255, self.start,
+        out += struct.pack("<HBHBHHBHHHII", SECTOR, self.per_cluster, RESERVED, 2, 0, 0, 0xF8, 0, 63, 255, self.start,
                            self.sectors)
         out += struct.pack("<IHHIHH12xBBBI", self.table_sectors, 0, 0, FIRST_CLUSTER, 1, 6, 0x80, 0, 0x29, self.serial)
         return (out + self.label + b"FAT32   ").ljust(510, b"\0") + b"\x55\xaa"
@@ -124,4 +124,4 @@ class Fat32:
             yield (RESERVED + copy * self.table_sectors) * SECTOR, table
         data = RESERVED + 2 * self.table_sectors
         for cluster in sorted(self.content):
-            yield (data + (cluster - FIRST_CLUSTER) * PER_CLUSTER) * SECTOR, self.content[cluster]
+            yield (data + (cluster - FIRST_CLUSTER) * self.per_cluster) * SECTOR, self.content[cluster]

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Puts the image together: make_image.py [--programs FOLDER] [--out FOLDER]
+"""Puts the image together: make_image.py [--programs FOLDER] [--out FOLDER] [--raw-only]
 
 Runs in the box root, over programs that are already built. All it takes beside them stands in this folder or is a package
 file of scripts/root.lock, out of the cache. No step depends on the host, the clock, or the order of a folder; the time in
@@ -22,10 +22,14 @@ import cpio
 import deb
 import disk
 import fat
+import formats
+import iso
 import kernel_modules
 import kernel_words
 import lock
 import sbom
+import sign
+import sources
 import uki
 
 HERE = Path(__file__).resolve().parent
@@ -39,8 +43,8 @@ ENDINGS = ("poweroff", "reboot")
 NO_COMMIT_EPOCH = 1767225600
 SERIAL = "console=ttyS0"
 GRUB_MODULES = ("biosdisk", "part_gpt", "fat", "normal", "linux", "loadenv", "test")
-GRUB_ENV_BYTES = 1024
-UKI_BYTES = 24 << 20
+# DESIGN 7.
+UKI_BYTES, PACKED_BYTES = 24 << 20, 60 << 20
 
 
 class ImageFault(Exception):
@@ -98,7 +102,7 @@ def stripped(path):
         return Path(out.name).read_bytes()
 
 
-def root_tree(facts, parts, programs):
+def root_tree(facts, parts, programs, source_rows):
     tree = cpio.Tree(facts.epoch)
     for folder in ("bin", "config", "dev", "etc", "lib", "proc", "run", "sbin", "sys"):
         tree.folder(folder)
@@ -112,6 +116,7 @@ def root_tree(facts, parts, programs):
         tree.file(f"lib/modules/{name}.ko.xz", parts.modules.packed[name])
     tree.file("lib/modules/alias", kernel_modules.alias_table(parts.modules, shipped).encode())
     tree.file("lib/modules/order", kernel_modules.order_table(parts.modules, shipped).encode())
+    tree.file("etc/lethe/sources", sources.text(source_rows).encode())
     tree.file("etc/lethe/image", f"version {facts.version}\ncommit {facts.commit}\nepoch {facts.epoch}\n"
               f"kernel {parts.kernel}\nroot {root_digest(tree)}\n".encode())
     return tree, shipped
@@ -157,7 +162,7 @@ def unified(facts, parts, initrd, cmdline):
     return image
 
 
-def grub_core(parts):
+def grub_core(parts, form="i386-pc", prefix="(,gpt1)/grub", modules=GRUB_MODULES):
     """GRUB's core, by its own tool of the same version, from the modules of the locked package."""
     said = subprocess.run(["grub-mkimage", "--version"], capture_output=True, text=True, check=True).stdout
     if parts.grub_version not in said:
@@ -167,58 +172,51 @@ def grub_core(parts):
             (Path(folder) / name).write_bytes(content)
         core = Path(folder) / "core"
         # A prefix without a drive means the one it was started from, so no other disk can step in.
-        subprocess.run(["grub-mkimage", "-O", "i386-pc", "-d", folder, "-p", "(,gpt1)/grub", "-o", core, *GRUB_MODULES],
-                       check=True)
+        subprocess.run(["grub-mkimage", "-O", form, "-d", folder, "-p", prefix, "-o", core, *modules], check=True)
         return core.read_bytes()
-
-
-def boot_tree(facts, parts, image, initrd, cmdline):
-    """What the boot partition holds: one slot for UEFI and one for a BIOS. An update brings the second of each."""
-    env = b"# GRUB Environment Block\nORDER=a b\na_ok=1\na_left=0\nb_ok=0\nb_left=0\n"
-    grub = (HERE / "grub.cfg").read_text().replace("@CMDLINE@", cmdline)
-    return {
-        "EFI": {"BOOT": {"BOOTX64.EFI": parts.loader}, "Linux": {f"lethe_{facts.version}.efi": image}},
-        "bios": {"a": {"initrd": initrd, "vmlinuz": parts.vmlinuz}},
-        "grub": {"env": env.ljust(GRUB_ENV_BYTES, b"#"), "grub.cfg": grub.encode()},
-        "loader": {"loader.conf": (HERE / "loader.conf").read_bytes()},
-    }
-
-
-def write_qcow2(raw, out):
-    """Believed when it gives the raw disk back."""
-    subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", raw, out], check=True)
-    back = out.with_suffix(".back")
-    try:
-        subprocess.run(["qemu-img", "convert", "-f", "qcow2", "-O", "raw", out, back], check=True)
-        if sha256_of(back) != sha256_of(raw):
-            raise ImageFault(f"{out.name} does not hold what {raw.name} does")
-    finally:
-        back.unlink(missing_ok=True)
 
 
 def json_bytes(value):
     return (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=True) + "\n").encode()
 
 
-def manifest(facts, parts, tree, shipped, profiles, out):
+def manifest(facts, tree, shipped, profiles, parts, source_rows, made):
     files = list(file_rows(tree))
     packages = [row._asdict() for kind in ("image", "build") for row in lock.rows(kind)]
-    made = {str(path.relative_to(out)): {"size": path.stat().st_size, "sha256": sha256_of(path)} for path in
-            (out / "lethe.efi", out / "lethe-serial.efi", out / "lethe.raw", out / "lethe.qcow2",
-             out / "serial/vmlinuz", out / "serial/initrd")}
     return {
         "product": "lethe", "version": facts.version, "commit": facts.commit, "epoch": facts.epoch, "kernel": parts.kernel,
         "root": root_digest(tree), "files": files, "modules": shipped, "packages": packages, "made": made,
-        "vmlinuz": sha256(parts.vmlinuz), "initrd": made["serial/initrd"]["sha256"],
-        "profiles": {name: {"uki": made[file]["sha256"], "cmdline": cmdline, "pcr": {
+        "sources": source_rows, "vmlinuz": sha256(parts.vmlinuz), "initrd": made["serial/initrd"]["sha256"],
+        "authenticode": {"loader": uki.authenticode(parts.loader).hex()},
+        "profiles": {name: {"uki": made[file]["sha256"], "cmdline": cmdline,
+                            "authenticode": uki.authenticode(image).hex(), "pcr": {
             "4": uki.pcr4(parts.loader, image, parts.vmlinuz), "11": uki.pcr11(image)}}
             for name, (file, cmdline, image) in profiles.items()},
     }
 
 
-def make(programs, out, cache):
+def write_forms(facts, parts, initrd, profile, arguments, out):
+    """What is made of the disk's parts beside it, and what the disc holds."""
+    _, cmdline, image = profile
+    said = {"version": facts.version, "epoch": facts.epoch, "cmdline": cmdline}
+    disc = iso.tree(image, parts.vmlinuz, initrd, cmdline,
+                    grub_core(parts, "i386-pc-eltorito", "/grub", iso.GRUB_MODULES), facts.epoch)
+
+    def signed():
+        sign.make_keys(arguments.keys, sign.THROW_AWAY, facts.epoch)
+        sign.sign_image(out, arguments.keys, out / "signed", said)
+    formats.write(out / "lethe.raw", facts.version, facts.epoch,
+                  (signed, lambda: iso.write(out / "lethe.iso", disc, facts.epoch)))
+    if (out / "lethe.raw.zst").stat().st_size > PACKED_BYTES:
+        raise ImageFault(f"the disk has more than {PACKED_BYTES} bytes when packed")
+    # The firmware starts the unified image from a disc, without a loader before it.
+    return {"parts": iso.digests(disc), "pcr": {"4": uki.pcr4(image, parts.vmlinuz), "11": uki.pcr11(image)}}
+
+
+def make(arguments, out, cache):
     facts, parts = Facts(), Parts(cache)
-    tree, shipped = root_tree(facts, parts, programs)
+    source_rows = sources.rows(cache)
+    tree, shipped = root_tree(facts, parts, arguments.programs, source_rows)
     initrd = compressed(tree.archive())
 
     plain = kernel_words.read(HERE / "cmdline.txt")
@@ -228,6 +226,7 @@ def make(programs, out, cache):
         cmdline = " ".join(line)
         profiles[name] = (file, cmdline, unified(facts, parts, initrd, cmdline))
         (out / file).write_bytes(profiles[name][2])
+    (out / "lethe-loader.efi").write_bytes(parts.loader)
 
     serial = out / "serial"
     serial.mkdir()
@@ -236,30 +235,39 @@ def make(programs, out, cache):
     (serial / "cmdline").write_text(profiles["serial"][1] + "\n")
 
     _, cmdline, image = profiles["default"]
-    disk.write(out / "lethe.raw", boot_tree(facts, parts, image, initrd, cmdline), parts.grub["boot.img"],
-               grub_core(parts), facts.epoch)
-    write_qcow2(out / "lethe.raw", out / "lethe.qcow2")
+    disk.write(out / "lethe.raw", disk.boot_tree(facts.version, parts.loader, image, parts.vmlinuz, initrd, cmdline),
+               parts.grub["boot.img"], grub_core(parts), facts.epoch)
+    disc = {} if arguments.raw_only else {"iso": write_forms(facts, parts, initrd, profiles["default"], arguments, out)}
 
-    (out / "manifest.json").write_bytes(json_bytes(manifest(facts, parts, tree, shipped, profiles, out)))
+    # A signature is another one with other keys: what is signed is not counted among what is the same for everyone.
+    names = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file() and
+                   path.relative_to(out).parts[0] != "signed")
+    made = {name: {"size": (out / name).stat().st_size, "sha256": sha256_of(out / name)} for name in names}
+    said = manifest(facts, tree, shipped, profiles, parts, source_rows, made) | disc
+    (out / "manifest.json").write_bytes(json_bytes(said))
     (out / "sbom.spdx.json").write_bytes(json_bytes(sbom.document(facts.version, facts.commit, facts.epoch,
                                                                   sha256(image))))
-    names = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
-    (out / "SHA256SUMS").write_text("".join(f"{sha256_of(out / name)}  {name}\n" for name in names))
+    sums = {name: row["sha256"] for name, row in made.items()}
+    sums |= {name: sha256_of(out / name) for name in ("manifest.json", "sbom.spdx.json")}
+    (out / "SHA256SUMS").write_text("".join(f"{sums[name]}  {name}\n" for name in sorted(sums)))
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--programs", type=Path, default=lock.TOP / "build/bin")
     parser.add_argument("--out", type=Path, default=lock.TOP / "build/image")
+    parser.add_argument("--keys", type=Path, default=lock.TOP / "build/throw-away", help="for the signed copy")
+    parser.add_argument("--raw-only", action="store_true", help="no other form of the disk, nothing signed")
     arguments = parser.parse_args()
     os.umask(0o022)
     new = arguments.out.with_name(arguments.out.name + ".new")
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
     try:
-        make(arguments.programs, new, os.environ.get("LETHE_CACHE", Path.home() / ".cache/lethe"))
+        make(arguments, new, os.environ.get("LETHE_CACHE", Path.home() / ".cache/lethe"))
     except (ImageFault, lock.LockFault, deb.DebFault, kernel_modules.ModuleFault, kernel_words.WordFault, uki.PeFault,
-            disk.DiskFault, fat.FatFault, subprocess.CalledProcessError) as fault:
+            disk.DiskFault, fat.FatFault, formats.FormatFault, iso.IsoFault, sign.SignFault,
+            subprocess.CalledProcessError) as fault:
         shutil.rmtree(new)
         sys.exit(f"lethe: {fault}")
     # A folder under the old name is either all of the old image or all of the new.

@@ -8,7 +8,7 @@ image: box-root programs ## the bootable image, in build/image
 # The same with programs that do not wipe: a search that finds nothing in this one is worth nothing.
 control-image: image nowipe
 	@cp build/bin/lethe-init build/nowipe/bin/
-	@python3 -B image/make_image.py --programs build/nowipe/bin --out build/control-image
+	@python3 -B image/make_image.py --programs build/nowipe/bin --out build/control-image --raw-only
 
 vm: image build ## the image in QEMU before the mock vendor, on the addresses of make run; writes build/run/env
 	@exec python3 -B scripts/vm.py

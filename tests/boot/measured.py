@@ -34,7 +34,7 @@ def make_probe(folder):
     subprocess.run(["gcc", "-std=c23", "-D_GNU_SOURCE", "-O1", "-Wall", "-Wextra", "-Werror", "-static", "-o",
                     programs / "lethe-init", HERE / "probe.c"], check=True)
     subprocess.run([sys.executable, "-B", TOP / "image/make_image.py", "--programs", programs, "--out",
-                    folder / "image"], check=True)
+                    folder / "image", "--raw-only"], check=True)
     return folder / "image"
 
 
