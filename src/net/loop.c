@@ -3,13 +3,22 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "base/registers.h"
 #include "net/loop_int.h"
 
 static void on_clock(uv_timer_t *t);
 
-static void on_turn_before(uv_prepare_t *p) { net_flush_dirty(p->data); }
+static void on_turn_before(uv_prepare_t *p)
+{
+        net_flush_dirty(p->data);
+        registers_cover();
+}
 
-static void on_turn_after(uv_check_t *c) { net_flush_dirty(c->data); }
+static void on_turn_after(uv_check_t *c)
+{
+        registers_uncover();
+        net_flush_dirty(c->data);
+}
 
 net_loop *net_loop_new(void)
 {

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/event.h"
+#include "base/registers.h"
 #include "base/secret.h"
 #include "role/keeper_state.h"
 #include "role/start.h"
@@ -288,8 +289,10 @@ int keeper_serve(keeper *k)
                         {.fd = k->admin.answer_due_ms != 0 ? -1 : k->admin.fd, .events = POLLIN},
                         {.fd = k->console.answer_due_ms != 0 ? -1 : k->console.fd, .events = POLLIN},
                 };
+                registers_cover();
                 if (poll(fds, sizeof fds / sizeof *fds, wait_ms(k, more)) < 0 && errno != EINTR)
                         return 1;
+                registers_uncover();
                 wake_turn(k);
                 control_turn(k);
                 more = keeper_rings_turn(k);
