@@ -84,6 +84,9 @@ class Monitor:
 
 
 class Box(harness.Relay):
+    # What becomes of QEMU when the machine goes down or starts again.
+    ending = ["-no-reboot"]
+
     def __init__(self, boot="kernel", memory_mib=512, box_conf=BOX_CONF, words=(), drives=1,
                  devices=(), image=None, **more):
         self.boot, self.memory_mib, self.box_conf, self.devices = boot, memory_mib, box_conf, devices
@@ -138,7 +141,7 @@ class Box(harness.Relay):
         monitor.unlink(missing_ok=True)
         forwards = f"hostfwd=tcp:127.0.0.1:{self.port}-:8443,hostfwd=tcp:127.0.0.1:{self.admin_port}-:9443"
         command = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-machine", "q35", "-m", f"{self.memory_mib}M",
-                   "-smp", "2", "-nodefaults", "-display", "none", "-no-reboot", "-vga", "std",
+                   "-smp", "2", "-nodefaults", "-display", "none", *self.ending, "-vga", "std",
                    "-serial", f"file:{self.dir}/console.log",
                    "-qmp", f"unix:{monitor},server=on,wait=off", "-device", "virtio-rng-pci",
                    "-netdev", f"user,id=net,{forwards}", "-device", "virtio-net-pci,netdev=net,romfile=",

@@ -10,7 +10,6 @@ out, more than a hundred times, or the search is worth nothing.
 
 import argparse
 import json
-import mmap
 import pathlib
 import sys
 import time
@@ -19,50 +18,14 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "client"), str(HERE.parent / "audit")]
 
 import box as boxes  # noqa: E402
-from canary import MODELS, Hunt, Talk  # noqa: E402
+from canary import MODELS, Talk  # noqa: E402
 from load import CHAT, user  # noqa: E402
+from search import Search, outside_state  # noqa: E402
 from tap import Tap, holds  # noqa: E402
 
 SOON_S = 1.0
 CONTROL = boxes.IMAGE.with_name("control-image")
 CONTROL_LEAST = 100
-
-
-class Search:
-    """Counts by medium and form what the hunt finds."""
-
-    def __init__(self):
-        self.hunt, self.rows = Hunt(), []
-
-    def look(self, data, medium):
-        before, searched = len(self.hunt.hits), self.hunt.searched
-        self.hunt.look(data, lambda at: f"{medium} at {at:#x}")
-        found = self.hunt.hits[before:]
-        forms = {form.name: sum(row.endswith(f", {form.name}") for row in found) for form in self.hunt.forms}
-        self.rows.append({"medium": medium, "bytes": self.hunt.searched - searched, "found": len(found), "forms": forms})
-        return found
-
-    def file(self, path, medium):
-        with open(path, "rb") as file:
-            if path.stat().st_size == 0:
-                return self.look(b"", medium)
-            with mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as data:
-                return self.look(data, medium)
-
-
-def outside_state(disk):
-    """A disk's bytes but those of the state partition, which the keeper alone writes."""
-    at, room = boxes.partition(disk, "lethe-state")
-    data = disk.read_bytes()
-    return data[:at] + data[at + room:]
-
-
-def memory(box, search, medium):
-    file = box.dir / "memory"
-    box.memory(file)
-    found = search.file(file, medium)
-    file.unlink()
-    return found
 
 
 def converse(search, later_s=0, control=False, image=None):
@@ -77,11 +40,11 @@ def converse(search, later_s=0, control=False, image=None):
             holds(line.head().status == 200, "no stream beside it")
         time.sleep(SOON_S)
         open_lines = sum(line.socket is not None for line in talk.lines)
-        memory(box, search, "memory after 1 s")
+        search.memory(box, "memory after 1 s")
         if control:
             return open_lines
         time.sleep(later_s)
-        memory(box, search, f"memory after {later_s:g} s")
+        search.memory(box, f"memory after {later_s:g} s")
         for path in ("/metrics", "/admin/v1/status", "/admin/v1/routes", "/readyz", "/healthz", "/"):
             search.look(box.admin("GET", path)[1], f"admin {path}")
         search.look(box.screen(), "screen")

@@ -1,0 +1,183 @@
+#!/usr/bin/env python3
+# time limit: 600 s
+"""The canary proof for ends that nobody planned: roles that are killed with exchanges in their hands, memory that runs
+out, a machine that is reset, switched off, or loses its power. Nothing of what was said may stand in memory, on the disk,
+on the console or on the wire outside TLS afterwards; nor any secret of a TLS connection that is closed.
+
+    abnormal.py [--all] [--report FILE]       --all: every role by every signal (make prove-zero-log)
+"""
+
+import argparse
+import json
+import pathlib
+import signal
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+TOP = HERE.parent.parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "client"), str(HERE.parent / "audit")]
+
+import troubled  # noqa: E402
+from load import CHAT, Line, request, user  # noqa: E402
+from search import Search, outside_state, tls_secrets  # noqa: E402
+from tap import Tap, holds  # noqa: E402
+
+MODELS = {"chat": "mock-1", "slow": "mock:gap_ms=100,first_byte_ms=100,events=300"}
+ROLES = ("lethe-relay", "lethe-keeper", "lethe-resolver", "lethe-admin", "lethed")
+SOME = [("lethe-relay", signal.SIGKILL), ("lethe-relay", signal.SIGSEGV), ("lethe-keeper", signal.SIGKILL),
+        ("lethed", signal.SIGKILL)]
+EVERY = [(role, number) for role in ROLES for number in (signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT)]
+SOON_S, SERVES_S, MEMORY_MIB = 1.0, 90, 320
+CONTROL_LEAST = 100
+
+
+def in_hand(box, search, what):
+    """Exchanges that are under way: a stream that goes on, one whose answer has not begun, half a request."""
+    mark, lines = search.hunt.marker, [Line(box, timeout=20).open() for _ in range(3)]
+    lines[0].send(CHAT, {"model": "slow", "messages": user(mark(f"streaming, {what}") * 50), "stream": True})
+    holds(lines[0].head().status == 200, "no stream")
+    lines[1].send(CHAT, {"model": "slow", "messages": user(mark(f"waiting, {what}") * 50)})
+    half = request(CHAT, {"model": "chat", "messages": user(mark(f"half a request, {what}") * 200)}, box.key)
+    lines[2].write(half[:len(half) // 2])
+    time.sleep(0.3)
+    return lines
+
+
+def whole(box, search, what):
+    """One exchange from its beginning to its end, on a connection whose secrets are kept here and closed there."""
+    log = box.dir / "tls.keys"
+    log.unlink(missing_ok=True)
+    context = box.tls()
+    context.keylog_filename = str(log)
+    line = Line(box, timeout=20, context=context).open()
+    marker = search.hunt.marker(what)
+    answer = line.ask(CHAT, {"model": "chat", "messages": user(f"Remember {marker}.")})
+    holds(answer.status == 200 and marker.encode() in answer.body, f"{answer.status} {answer.body[:200]}")
+    line.close()
+    search.secrets = tls_secrets(log)
+    return line
+
+
+def serves_again(box, search, what):
+    deadline = time.monotonic() + SERVES_S
+    while True:
+        try:
+            box.wait_ready(SERVES_S)
+            return whole(box, search, f"first after {what}")
+        except (OSError, AssertionError, RuntimeError, EOFError):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+
+
+def hurt(box, search, what, trouble):
+    """Exchanges in hand, trouble, service again; then nothing may be there."""
+    lines = in_hand(box, search, what)
+    holds(trouble() > 0, "nobody was hit")
+    serves_again(box, search, what)
+    for line in lines:
+        line.close()
+    time.sleep(SOON_S)
+    return search.memory(box, f"memory 1 s after {what}")
+
+
+def scenes(box, kills):
+    for role, number in kills:
+        yield f"{role} got {signal.Signals(number).name}", lambda r=role, n=number: box.trouble(f"kill {r} {int(n)}")
+    yield "memory ran out", lambda: box.trouble("eat")
+
+
+def given_up(box, search):
+    """The last thing a relay does is copying; what it copied is in its registers, and so in the kernel's memory."""
+    lines = [Line(box, timeout=20).open() for _ in range(6)]
+    text = request(CHAT, {"model": "chat", "messages": user(search.hunt.marker("given up") * 200)}, box.key)
+    for number, line in enumerate(lines):
+        line.write(text[:len(text) // 2 + number * 97])
+    time.sleep(0.3)
+    for line in lines:
+        line.close()
+    time.sleep(SOON_S)
+    return search.memory(box, "memory 1 s after requests were given up")
+
+
+def reset(box, search):
+    """As a watchdog does it: nobody is asked, and memory keeps what it has until the kernel takes it."""
+    lines = in_hand(box, search, "a reset")
+    box.monitor.do("system_reset")
+    serves_again(box, search, "a reset")
+    for line in lines:
+        line.close()
+    time.sleep(SOON_S)
+    return search.memory(box, "memory 1 s after it served again")
+
+
+def judged(tap, search, name, act):
+    with tap.case(f"{name}: nothing is left"):
+        found = act()
+        holds(not found, found[:20])
+
+
+def go_through(tap, search, image, kills):
+    with troubled.Troubled(models=MODELS, boot="kernel", image=image, memory_mib=MEMORY_MIB) as box:
+        judged(tap, search, "requests were given up and nobody came after", lambda: given_up(box, search))
+        for name, trouble in scenes(box, kills):
+            judged(tap, search, name, lambda n=name, t=trouble: hurt(box, search, n, t))
+        judged(tap, search, "it was reset", lambda: reset(box, search))
+        with tap.case("it went down by its button"):
+            whole(box, search, "last before the button")
+            box.monitor.do("system_powerdown")
+            box.wait_down()
+        judged(tap, search, "memory when the power goes", lambda: search.memory(box, "memory at power-off"))
+        box.cut_power()
+        box.start()
+        with tap.case("the power is cut, and it comes back"):
+            lines = in_hand(box, search, "a power cut")
+            box.cut_power()
+            for line in lines:
+                line.close()
+            disk = box.dir / "disk.raw"
+            holds(outside_state(disk) == outside_state(image / "lethe.raw"), "the disk was written outside the state")
+        for path, medium in ((disk, "disk"), (box.dir / "console.log", "serial console"), (box.wire, "wire")):
+            judged(tap, search, medium, lambda p=path, m=medium: search.file(p, m))
+        box.start()
+        with tap.case("it serves after the power cut"):
+            whole(box, search, "after the power cut")
+
+
+def control(search, image):
+    """The programs that do not wipe, at a moment when nothing has made the kernel wipe for them."""
+    with troubled.Troubled(models=MODELS, boot="kernel", image=image, memory_mib=MEMORY_MIB) as box:
+        lines = [Line(box, timeout=20).open() for _ in range(20)]
+        for number, line in enumerate(lines):
+            line.send(CHAT, {"model": "chat", "messages": user(search.hunt.marker(f"control {number}") * 20)})
+        for line in lines:
+            holds(line.answer().status == 200, "no answer")
+            line.close()
+        whole(box, search, "control, the last")
+        time.sleep(SOON_S)
+        search.memory(box, "memory after 1 s")
+
+
+def main():
+    words = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    words.add_argument("--all", action="store_true")
+    words.add_argument("--report", type=pathlib.Path)
+    asked = words.parse_args()
+    tap, clean, found_out = Tap("abnormal"), Search(), Search()
+    with tempfile.TemporaryDirectory(dir=TOP / "build") as scratch:
+        image = troubled.make_image(pathlib.Path(scratch) / "clean")
+        go_through(tap, clean, image, EVERY if asked.all else SOME)
+        image = troubled.make_image(pathlib.Path(scratch) / "nowipe", TOP / "build/nowipe/bin")
+        with tap.case("without wiping the same search finds words and secrets of closed connections"):
+            control(found_out, image)
+            secrets = sum(row.endswith("TLS secret") for row in found_out.hunt.hits)
+            holds(len(found_out.hunt.hits) > CONTROL_LEAST and secrets > 0, f"{len(found_out.hunt.hits)}, {secrets}")
+    if asked.report:
+        asked.report.with_suffix(".json").write_text(json.dumps({"clean": clean.rows, "control": found_out.rows}, indent=1))
+    return tap.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
