@@ -1,5 +1,5 @@
-/* Stands before the image's own PID 1: leaves a child behind that makes trouble when the second serial line says so, and
- * becomes PID 1 itself. All else of the image is as it is.
+/* Stands before the image's own PID 1: leaves a child behind that makes trouble when the second serial line says so,
+ * and becomes PID 1 itself. All else of the image is as it is.
  *
  *   kill PROGRAM NUMBER     sends the signal to every process of that name
  *   eat                     takes memory until the kernel has killed somebody, and gives it back
