@@ -22,6 +22,7 @@ void machine_begin(machine *m, const char *root)
         *m = (machine){.root = root, .uevents = -1, .kept_fd = -1};
         console_begin(&m->console);
         service_begin(&m->service);
+        box_channel_begin(&m->channel);
         watchdog_begin(&m->watchdog);
 }
 
@@ -227,10 +228,21 @@ static void see_link(machine *m, uint64_t now_ms)
                         m->facts.card.link = m->cards.row[i].link;
 }
 
+/* Each start has a channel of its own: what the one before had asked for is nobody's any more. */
+static void start(machine *m, uint64_t now_ms)
+{
+        int theirs = -1;
+        if (m->service.pid != 0 || now_ms < m->service.start_at_ms || failed(box_channel_open(&m->channel, &theirs)))
+                return;
+        if (!failed(service_give(&m->command, "--box-channel", theirs)))
+                (void)!failed(service_start_due(&m->service, &m->command, now_ms));
+        close(theirs);
+}
+
 static cause serve(machine *m, uint64_t now_ms)
 {
         bool was_down = m->service.pid == 0;
-        (void)!failed(service_start_due(&m->service, &m->command, now_ms));
+        start(m, now_ms);
         if (was_down && m->service.pid != 0) {
                 m->words_old = true;
                 m->lines = (said_lines){};
@@ -313,6 +325,7 @@ void machine_reaped(machine *m, pid_t pid, int status, uint64_t now_ms)
         if (m->phase != PHASE_DRAIN)
                 count_death(m, "lethed", status);
         service_died(&m->service, now_ms);
+        box_channel_end(&m->channel);
         m->facts.serving = false;
         m->facts.vault = SCREEN_VAULT_UNKNOWN;
 }

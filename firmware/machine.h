@@ -2,6 +2,7 @@
 #ifndef FIRMWARE_MACHINE_H
 #define FIRMWARE_MACHINE_H
 
+#include "firmware/box_channel.h"
 #include "firmware/console.h"
 #include "firmware/disks.h"
 #include "firmware/kept.h"
@@ -30,6 +31,8 @@ typedef struct machine {
         kept            kept;    /* what stands there; changed by kept_set, and then machine_keep */
         service         service;
         service_command command;
+        box_channel     channel; /* to lethed's admin role */
+        box_identity    identity; /* as it last told */
         said_lines      lines;
         bool            words_old; /* facts.words are of the start before */
 } machine;
@@ -45,6 +48,8 @@ void machine_reaped(machine *m, pid_t pid, int status, uint64_t now_ms);
 void machine_hear(machine *m);
 /* Writes m->kept. err as kept_write; SYSTEM also when there is no partition */
 err machine_keep(machine *m);
+/* Reads what lethed's admin role asks and tells (machine_asked.c). */
+void machine_hear_box(machine *m, uint64_t now_ms);
 /* How long nothing will happen by itself. */
 int machine_wait_ms(const machine *m);
 

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 enum : rlim_t { DESCRIPTORS = 262144, PROCESSES = 256, LOCKED_BYTES = 64 * 1024 * 1024 };
-enum : int { NOT_STARTED = 127, CAPABILITIES_MOST = 64 };
+enum : int { NOT_STARTED = 127, CAPABILITIES_MOST = 64, GIFT_ASIDE_FD = 512 };
 
 static void option(service_command *c, size_t *at, const char *name, const char *value)
 {
@@ -39,6 +39,25 @@ err service_command_make(service_command *c, const char *root, const box *b, con
                 emit_u64(&e, b->relays);
                 option(c, &at, "--relays", c->relays);
         }
+        c->arguments = at;
+        return OK;
+}
+
+err service_give(service_command *c, const char *name, int fd)
+{
+        size_t i = 0;
+        while (i < c->gift_count && strcmp(c->gifts[i].option, name) != 0)
+                i++;
+        if (i == c->gift_count) {
+                if (i == SERVICE_GIFTS || c->arguments + 2 >= SERVICE_ARGUMENTS)
+                        return FAIL(NO_ROOM);
+                service_gift *g = &c->gifts[c->gift_count++];
+                *g = (service_gift){.option = name};
+                emit e = emit_into((uint8_t *)g->number, sizeof g->number - 1);
+                emit_u64(&e, (uint64_t)SERVICE_GIFT_FD + i);
+                option(c, &c->arguments, name, g->number);
+        }
+        c->gifts[i].fd = fd;
         return OK;
 }
 
@@ -73,6 +92,19 @@ static bool leave_root(void)
                && setresuid(SERVICE_UID, SERVICE_UID, SERVICE_UID) == 0 && setuid(0) != 0;
 }
 
+/* Aside first: one gift may stand on the number of another. */
+static bool hand_over(const service_command *c)
+{
+        int aside[SERVICE_GIFTS];
+        for (size_t i = 0; i < c->gift_count; i++)
+                if ((aside[i] = fcntl(c->gifts[i].fd, F_DUPFD_CLOEXEC, GIFT_ASIDE_FD)) < 0)
+                        return false;
+        for (size_t i = 0; i < c->gift_count; i++)
+                if (dup2(aside[i], SERVICE_GIFT_FD + (int)i) < 0)
+                        return false;
+        return true;
+}
+
 [[noreturn]] static void become(const service_command *c, int words)
 {
         char    *envp[] = {nullptr};
@@ -80,7 +112,7 @@ static bool leave_root(void)
         sigemptyset(&none);
         int null = open("/dev/null", O_RDWR | O_CLOEXEC);
         bool good = null >= 0 && dup2(null, STDIN_FILENO) >= 0 && dup2(words, STDOUT_FILENO) >= 0
-                    && dup2(words, STDERR_FILENO) >= 0 && setsid() >= 0 && limit(RLIMIT_CORE, 0)
+                    && dup2(words, STDERR_FILENO) >= 0 && hand_over(c) && setsid() >= 0 && limit(RLIMIT_CORE, 0)
                     && limit(RLIMIT_NOFILE, DESCRIPTORS) && limit(RLIMIT_MEMLOCK, LOCKED_BYTES) && leave_root()
                     && limit(RLIMIT_NPROC, PROCESSES) && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
                     && sigprocmask(SIG_SETMASK, &none, nullptr) == 0;

@@ -11,17 +11,32 @@
 enum : uint32_t { SERVICE_UID = 100 };
 enum : uint64_t { SERVICE_BACKOFF_FIRST_MS = 200, SERVICE_BACKOFF_MOST_MS = 30000, SERVICE_STABLE_MS = 60000,
                 SERVICE_DRAIN_MS = 40000 };
-enum : size_t { SERVICE_ARGUMENTS = 20 };
+enum : size_t { SERVICE_ARGUMENTS = 32, SERVICE_GIFTS = 4 };
+/* The number of the first descriptor lethed is given; the others follow it. */
+enum : int { SERVICE_GIFT_FD = 3 };
+
+typedef struct service_gift {
+        const char *option; /* static: what lethed is told its number by */
+        int         fd;     /* ours, borrowed */
+        char        number[4];
+} service_gift;
 
 /* What lethed is started with. */
 typedef struct service_command {
-        const char *argv[SERVICE_ARGUMENTS];
+        const char  *argv[SERVICE_ARGUMENTS];
+        size_t       arguments;
+        service_gift gifts[SERVICE_GIFTS];
+        size_t       gift_count;
         file_path   program, config, key_file, state, resolvers;
         char        relays[8];
 } service_command;
 
 /* `state` names the partition; `keyed`: the config drive holds vault.key. err NO_ROOM */
 err service_command_make(service_command *c, const char *root, const box *b, const char *state, bool keyed);
+
+/* From the next start on lethed inherits this descriptor. Given again it replaces the one before.
+ * err NO_ROOM */
+err service_give(service_command *c, const char *option, int fd);
 
 typedef struct service {
         pid_t    pid;   /* 0: it does not run */

@@ -25,6 +25,7 @@ static void exchange_end(admin_conn *c)
         admin_exchange *x = &c->exchange;
         net_timer_clear(x->box->loop, &x->timer);
         keeper_link_forget(&x->box->keeper, &x->call);
+        box_link_forget(&x->box->link, &x->box_call);
         if (x->box->reload == x)
                 x->box->reload = nullptr;
         region_end(&x->file);

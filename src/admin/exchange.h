@@ -3,6 +3,7 @@
 #ifndef ADMIN_EXCHANGE_H
 #define ADMIN_EXCHANGE_H
 
+#include "admin/box_link.h"
 #include "admin/fault.h"
 #include "admin/keeper_link.h"
 #include "admin/metrics.h"
@@ -23,6 +24,7 @@ typedef struct admin_box {
         const char *version, *commit;
         int control; /* to the supervisor */
         keeper_link keeper;
+        box_link link;          /* to PID 1 of the appliance */
         view metrics;           /* the published snapshot */
         admin_exchange *reload; /* who waits for WIRE_RELOADED; null: nobody */
         bool reloading;         /* the supervisor has not answered yet */
@@ -35,6 +37,7 @@ struct admin_exchange {
         view body;
         arena memory; /* ends with the exchange */
         keeper_call call;
+        box_call box_call;
         region file;        /* an export, assembled from its parts */
         uint64_t sequence;  /* of that export */
         uint32_t signature; /* 1: its signature is asked for */

@@ -31,6 +31,8 @@ static const admin_fault rows[] = {
         {ERR_SEALED, 503, "vault_sealed", "The vault is sealed. Run 'lethectl vault unlock'."},
         {ERR_NO_KEEPER, 503, "no_keeper", "The keeper role is not there. It is started again by itself."},
         {ERR_AGAIN, 504, "keeper_timeout", "The keeper did not answer in time. What was asked may still happen."},
+        {ERR_NO_BOX, 404, "no_box", "This relay does not run as an appliance: its host is not its own."},
+        {ERR_BOX_LATE, 504, "box_timeout", "The box did not answer in time. What was asked may still happen."},
         {ERR_UPSTREAM_TIMEOUT, 504, "reload_timeout",
          "The new generation is still starting. Look at /admin/v1/status."},
 };

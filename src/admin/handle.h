@@ -14,6 +14,11 @@ void handle_reload(admin_exchange *x);
 /* The supervisor's answer to the running reload. */
 void handle_reloaded(admin_box *box, const wire_message *m);
 
+/* handle_appliance.c */
+void handle_appliance(admin_exchange *x);
+void handle_appliance_restart(admin_exchange *x);
+void handle_appliance_power_off(admin_exchange *x);
+
 /* handle_vault.c */
 void handle_vault(admin_exchange *x);
 void handle_unlock(admin_exchange *x);

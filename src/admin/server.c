@@ -56,6 +56,7 @@ static err start(admin_server *s)
                            .commit = s->setup.commit,
                            .control = s->setup.control};
         TRY(keeper_link_init(&box->keeper, s->setup.loop));
+        TRY(box_link_init(&box->link, s->setup.loop));
         const net_accept accept = {.arrived = on_arrived,
                                    .ctx = s,
                                    .tls = s->setup.tls,
@@ -86,6 +87,13 @@ err admin_server_new(const admin_setup *setup, admin_server **out)
 }
 
 void admin_server_keeper(admin_server *s, int fd) { keeper_link_attach(&s->shared.box.keeper, fd); }
+
+void admin_server_box(admin_server *s, int fd) { box_link_attach(&s->shared.box.link, fd); }
+
+void admin_server_tell_box(admin_server *s, box_op op, view payload)
+{
+        box_link_tell(&s->shared.box.link, op, payload);
+}
 
 void admin_server_reloaded(admin_server *s, const wire_message *m) { handle_reloaded(&s->shared.box, m); }
 
@@ -120,5 +128,6 @@ void admin_server_free(admin_server *s)
                 if (s->conns[i].net != nullptr)
                         conn_drop(&s->conns[i]);
         keeper_link_end(&s->shared.box.keeper);
+        box_link_end(&s->shared.box.link);
         free(s);
 }

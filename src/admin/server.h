@@ -4,6 +4,7 @@
 
 #include "base/board.h"
 #include "base/box_facts.h"
+#include "base/box_wire.h"
 #include "ipc/wire.h"
 #include "net/conn.h"
 #include "net/loop.h"
@@ -30,6 +31,10 @@ err admin_server_new(const admin_setup *setup, admin_server **out);
 
 /* A (new) pair to the keeper; the descriptor is taken. */
 void admin_server_keeper(admin_server *s, int fd);
+
+/* The channel to PID 1 of the appliance; the descriptor is taken. */
+void admin_server_box(admin_server *s, int fd);
+void admin_server_tell_box(admin_server *s, box_op op, view payload);
 
 /* WIRE_RELOADED has come. */
 void admin_server_reloaded(admin_server *s, const wire_message *m);

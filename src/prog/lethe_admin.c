@@ -18,7 +18,7 @@
 #include "role/start.h"
 
 typedef struct admin_role {
-        int listen, keeper; /* -1: not granted yet */
+        int listen, keeper, box; /* -1: not granted yet */
         const board *board;
         const box_facts *facts; /* null: this is no box */
         catalog *catalog;
@@ -82,6 +82,12 @@ static err granted(admin_role *a, uint16_t what, int fd)
                         admin_server_keeper(a->server, fd);
                 else
                         replace(&a->keeper, fd);
+                return OK;
+        case GRANT_BOX:
+                if (a->server != nullptr)
+                        admin_server_box(a->server, fd);
+                else
+                        replace(&a->box, fd);
                 return OK;
         default:
                 if (fd >= 0)
@@ -211,6 +217,8 @@ static err open_server(admin_role *a)
         TRY(admin_server_new(&setup, &a->server));
         if (a->keeper >= 0)
                 admin_server_keeper(a->server, a->keeper);
+        if (a->box >= 0)
+                admin_server_box(a->server, a->box);
         a->control = net_watch_start(a->loop, WIRE_CONTROL_FD, on_control, a);
         return a->control != nullptr ? OK : FAIL(SYSTEM);
 }
@@ -248,7 +256,7 @@ static int refuse(const config_fault *fault)
 
 int main(void)
 {
-        admin_role a = {.listen = -1, .keeper = -1};
+        admin_role a = {.listen = -1, .keeper = -1, .box = -1};
         config_fault fault = {};
         event_setup("admin", 2);
         if (failed(sandbox_enter(ROLE_ADMIN)))

@@ -36,6 +36,7 @@ static const char usage[] =
         "  --console FD         a socket pair's end that stands open: the appliance's console asks for the\n"
         "                       state of the vault over it, and unlocks\n"
         "  --box-facts FD       the appliance's own: a descriptor of its numbers (base/box_facts.h)\n"
+        "  --box-channel FD     the appliance's own: a pair with its first process (base/box_wire.h)\n"
         "  --version, --help\n"
         "\n"
         "  SIGHUP takes the configuration folder again; SIGINT and SIGTERM drain, write the final usage\n"
@@ -44,6 +45,7 @@ static const char usage[] =
 
 typedef struct options {
         const char *config, *state, *key_file, *listen, *admin, *relays, *resolv_conf, *console, *box_facts;
+        const char *box_channel;
 } options;
 
 static void print(int fd, const char *a, const char *b, const char *c)
@@ -71,7 +73,7 @@ static void parse(int argc, char *argv[], options *o)
         } rows[] = {{"--config", &o->config}, {"--state", &o->state},   {"--key-file", &o->key_file},
                     {"--listen", &o->listen}, {"--admin", &o->admin},   {"--relays", &o->relays},
                     {"--resolv-conf", &o->resolv_conf}, {"--console", &o->console},
-                    {"--box-facts", &o->box_facts}};
+                    {"--box-facts", &o->box_facts}, {"--box-channel", &o->box_channel}};
         for (int i = 1; i < argc; i++) {
                 if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
                         print(STDOUT_FILENO, usage, "", "");
@@ -202,14 +204,14 @@ static uint32_t relay_count(const char *text)
         return (uint32_t)n;
 }
 
-/* A descriptor that whoever started this left open. */
-static int inherited(const char *name, const char *text)
+/* A descriptor that whoever started this has left open for it. */
+static int inherited(const char *option, const char *text)
 {
-        uint64_t n;
+        uint64_t n = 0;
         if (text == nullptr)
                 return -1;
-        if (!view_decimal(view_of_text(text), INHERITED_MOST, &n) || n < WIRE_CONTROL_FD)
-                fail(EXIT_USAGE, name, ": is the number of an open descriptor, from 3 on");
+        if (!view_decimal(view_of_text(text), 1023, &n) || n <= STDERR_FILENO || fcntl((int)n, F_GETFD) < 0)
+                fail(EXIT_USAGE, option, ": is not the number of an open descriptor");
         return (int)n;
 }
 
@@ -221,7 +223,8 @@ int main(int argc, char *argv[])
         event_setup("lethed", STDERR_FILENO);
         s.console = inherited("--console", o.console);
         s.box_facts = inherited("--box-facts", o.box_facts);
-        const int kept[] = {s.console, s.box_facts};
+        s.box_channel = inherited("--box-channel", o.box_channel);
+        const int kept[] = {s.console, s.box_facts, s.box_channel};
         if (failed(sandbox_enter_keeping(ROLE_SUPERVISOR, kept, sizeof kept / sizeof *kept)) || failed(secret_setup()))
                 fail(EXIT_SYSTEM, "sandbox", ": the process could not be hardened");
         s.programs = programs_folder();

@@ -98,6 +98,7 @@ static err granted(keeper *k, const wire_message *m, int fd)
         case GRANT_LISTEN:
         case GRANT_RESOLVER:
         case GRANT_RESOLV_CONF:
+        case GRANT_BOX:
                 break;
         }
         close(fd);

@@ -15,6 +15,7 @@ typedef struct harness {
         board *board;
         int keeper;  /* the keeper's end; -1: none */
         int control; /* the supervisor's end */
+        int pid1;    /* the appliance's end; -1: none */
         int answers;
         bool running;
         uint16_t status;
@@ -70,13 +71,24 @@ static inline void harness_keeper(void)
         keeper_link_attach(&h.box.keeper, pair[0]);
 }
 
+static inline void harness_box(void)
+{
+        int pair[2];
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+                abort();
+        h.pid1 = pair[1];
+        box_link_attach(&h.box.link, pair[0]);
+}
+
 static inline void harness_start(void)
 {
         int pair[2];
         h.keeper = -1;
+        h.pid1 = -1;
         h.board = calloc(1, sizeof *h.board);
         h.box = (admin_box){.loop = net_loop_new(), .board = h.board, .version = "1.0", .commit = "abc"};
         if (h.board == nullptr || h.box.loop == nullptr || failed(keeper_link_init(&h.box.keeper, h.box.loop))
+            || failed(box_link_init(&h.box.link, h.box.loop))
             || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
                 abort();
         h.box.control = pair[0];
@@ -147,6 +159,7 @@ static inline int harness_done(void)
 {
         harness_exchange("", "");
         keeper_link_end(&h.box.keeper);
+        box_link_end(&h.box.link);
         free(h.board);
         return tap_done();
 }

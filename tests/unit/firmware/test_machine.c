@@ -1,3 +1,4 @@
+/* covers: machine.c, and machine_asked.c in what the channel carries */
 #include "firmware/machine.h"
 
 #include <signal.h>
@@ -66,6 +67,45 @@ static void test_serving(void)
         tap_ok(becomes(is_off) && m.facts.death.count == 1, SUBJECT, "it drains and is off; that end is no death");
 }
 
+static bool answered(void)
+{
+        static box_message a;
+        int fd;
+        machine_hear_box(&m, clock_ms());
+        return !failed(box_receive(m.command.gifts[0].fd, &a, &fd));
+}
+
+/* lethed's end of the channel, in the test's hands. */
+static void ask(box_op op, view payload)
+{
+        static box_message q;
+        q = (box_message){.op = op, .len = (uint32_t)payload.len};
+        if (payload.len > 0)
+                memcpy(q.bytes, payload.data, payload.len);
+        if (failed(box_send(m.command.gifts[0].fd, &q, -1)))
+                abort();
+}
+
+static void test_asked(void)
+{
+        box_identity who = {.certificate_end_s = 77};
+        begin("#!/bin/sh\nexec sleep 60\n");
+        turn();
+        tap_ok(m.service.pid != 0 && m.channel.fd >= 0 && strcmp(m.command.gifts[0].option, "--box-channel") == 0,
+               SUBJECT, "lethed is given a channel");
+        (void)!failed(box_channel_open(&m.channel, &m.command.gifts[0].fd));
+        ask(BOX_STATUS, (view){});
+        tap_ok(answered(), SUBJECT, "what the box is can be asked");
+        ask(BOX_TELL_IDENTITY, VIEW("short"));
+        ask(BOX_TELL_IDENTITY, (view){(const uint8_t *)&who, sizeof who});
+        ask((box_op)99, (view){});
+        tap_ok(answered() && m.identity.certificate_end_s == 77, SUBJECT, "what it tells is kept");
+        ask(BOX_RESTART, (view){});
+        tap_ok(answered() && m.phase == PHASE_DRAIN && m.again, SUBJECT, "it starts again when asked");
+        kill(m.service.pid, SIGKILL);
+        tap_ok(becomes(is_off) && m.channel.fd == -1, SUBJECT, "and the channel ends with lethed");
+}
+
 static void test_dying(void)
 {
         begin("#!/bin/sh\nfor i in 1 2 3 4 5; do echo \"lethed: reason $i\"; done\necho 'something else'\nexit 2\n");
@@ -120,6 +160,7 @@ int main(void)
 {
         tree_make();
         test_serving();
+        test_asked();
         test_dying();
         test_strangers();
         test_refused();

@@ -100,11 +100,49 @@ static void test_life(void)
                "it is not started again before its time");
 }
 
+static void test_gifts(void)
+{
+        service s;
+        int status = 0, first[2], second[2];
+        service_begin(&s);
+        tree_file("/bin/lethed", "#!/bin/sh\nshift 10\necho \"$*\"\necho one >&3\necho two >&4\n");
+        (void)!failed(service_command_make(&command, tree_root, &(box){.listen = "a", .admin = "b"}, "vda3", false));
+        if (pipe2(first, O_CLOEXEC) != 0 || pipe2(second, O_CLOEXEC) != 0)
+                abort();
+        /* The second stands where the first is to go. */
+        bool good = !failed(service_give(&command, "--one", -1)) && !failed(service_give(&command, "--two", first[1]))
+                    && !failed(service_give(&command, "--one", second[1]))
+                    && !failed(service_start_due(&s, &command, 5)) && ends(&s, &status, 1000);
+        char one[8] = "", two[8] = "";
+        good = good && read(second[0], one, sizeof one) == 4 && read(first[0], two, sizeof two) == 4;
+        view said = words(&s);
+        tap_ok(good && strcmp(one, "one\n") == 0 && strcmp(two, "two\n") == 0
+                       && view_starts(said, VIEW("--one 3 --two 4\n")),
+               SUBJECT, "descriptors are given by number");
+        service_died(&s, 6);
+        (void)!failed(service_give(&command, "--one", 600));
+        service_begin(&s);
+        good = !failed(service_start_due(&s, &command, 5)) && ends(&s, &status, 1000);
+        tap_ok(good && WEXITSTATUS(status) == 127, SUBJECT, "without one that was promised it is not started");
+        service_died(&s, 6);
+        good = true;
+        for (size_t i = 2; i < SERVICE_GIFTS; i++) {
+                static const char *const names[] = {"--c", "--d"};
+                good = good && !failed(service_give(&command, names[i - 2], 0));
+        }
+        tap_ok(good && failed(service_give(&command, "--more", 0)), SUBJECT, "there is room for so many");
+        for (int i = 0; i < 2; i++) {
+                close(first[i]);
+                close(second[i]);
+        }
+}
+
 static void test_drain(void)
 {
         service s;
         int status = 0;
         service_begin(&s);
+        (void)!failed(service_command_make(&command, tree_root, &some_box, "vda3", false));
         tap_ok(service_drain(&s, 0), SUBJECT, "what does not run has drained");
         tree_file("/bin/lethed", "#!/bin/sh\ntrap 'exit 0' TERM\necho ready\nwhile :; do sleep 0.01; done\n");
         bool good = !failed(service_start_due(&s, &command, 5));
@@ -134,6 +172,7 @@ int main(void)
         test_command();
         test_backoff();
         test_life();
+        test_gifts();
         test_drain();
         tree_remove();
         return tap_done();
