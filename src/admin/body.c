@@ -36,6 +36,28 @@ err body_unlock(view json, keeper_unlock *out, config_fault *fault)
         return e;
 }
 
+static err slot_of(const config_doc *doc, config_fault *fault)
+{
+        static const char *const known[] = {"kind", nullptr}, *const kinds[] = {"tpm", nullptr};
+        const config_node *root = config_root(doc);
+        view kind;
+        TRY(config_keys(root, known, fault));
+        TRY(config_text(root, "kind", &kind, fault));
+        if (!view_equal(kind, VIEW("tpm")))
+                return config_fail(config_get(root, "kind"), "UNKNOWN_WORD", "there is no such kind of key slot",
+                                   config_nearest(kind, kinds), fault);
+        return OK;
+}
+
+err body_slot(view json, config_fault *fault)
+{
+        config_doc *doc;
+        TRY(config_parse(json, &doc, fault));
+        err e = slot_of(doc, fault);
+        config_free(doc);
+        return e;
+}
+
 static err sealed_alone(const config_doc *doc, size_t want, emit *out, config_fault *fault)
 {
         static const char *const known[] = {"sealed", nullptr};

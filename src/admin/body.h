@@ -14,6 +14,10 @@ constexpr size_t UNLOCK_SLOTS = sizeof((keeper_status *)nullptr)->slots / sizeof
  * err BAD_CONFIG with *fault */
 err body_unlock(view json, keeper_unlock *out, config_fault *fault);
 
+/* {"kind":"tpm"}: the only kind of key slot that needs nothing else.
+ * err BAD_CONFIG with *fault */
+err body_slot(view json, config_fault *fault);
+
 /* {"sealed":"base64"}: appends the bytes, of which there must be exactly `want`.
  * err BAD_CONFIG with *fault */
 err body_sealed(view json, size_t want, emit *out, config_fault *fault);

@@ -32,7 +32,7 @@ static void exchange_end(admin_conn *c)
         region_end(&c->body);
         arena_end(&x->memory);
         x->sequence = 0;
-        x->signature = 0;
+        x->asked = EXPORT_BODY;
 }
 
 /* Frees the place; the network's connection is the caller's to close, when it still lives. */

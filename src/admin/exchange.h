@@ -40,7 +40,7 @@ struct admin_exchange {
         box_call box_call;
         region file;        /* an export, assembled from its parts */
         uint64_t sequence;  /* of that export */
-        uint32_t signature; /* 1: its signature is asked for */
+        keeper_export_file asked; /* which of its files */
         net_timer timer;
 };
 

@@ -33,6 +33,10 @@ static const admin_fault rows[] = {
         {ERR_AGAIN, 504, "keeper_timeout", "The keeper did not answer in time. What was asked may still happen."},
         {ERR_NO_BOX, 404, "no_box", "This relay does not run as an appliance: its host is not its own."},
         {ERR_BOX_LATE, 504, "box_timeout", "The box did not answer in time. What was asked may still happen."},
+        {ERR_LAST_SLOT, 409, "last_slot", "The last passphrase or key file of the vault stays. Add another one first."},
+        {ERR_NO_TPM, 409, "no_tpm", "This box has no TPM. Switch it on in the firmware's set-up, or add one to the machine."},
+        {ERR_TPM_FAILED, 502, "tpm_failed",
+         "The TPM refused. If it was used before, clear it in the firmware's set-up, then try again."},
         {ERR_UPSTREAM_TIMEOUT, 504, "reload_timeout",
          "The new generation is still starting. Look at /admin/v1/status."},
 };

@@ -33,8 +33,12 @@ void handle_export_now(admin_exchange *x);
 void handle_export_key(admin_exchange *x);
 void handle_export_list(admin_exchange *x);
 void handle_export_ack(admin_exchange *x);
-/* "{sequence}", "latest", either with "/signature". */
+/* "{sequence}", "latest", either with "/signature" or "/quote". */
 void handle_export_get(admin_exchange *x);
+
+/* handle_slots.c */
+void handle_slot_add(admin_exchange *x);
+void handle_slot_remove(admin_exchange *x);
 
 /* handle_routes.c */
 void handle_routes(admin_exchange *x);

@@ -52,7 +52,7 @@ static void ask_part(admin_exchange *x)
                 admin_answer_error(x, ERR_NO_ROOM);
                 return;
         }
-        *get = (keeper_export_get){x->sequence, x->signature, (uint32_t)x->file.len};
+        *get = (keeper_export_get){x->sequence, x->asked, (uint32_t)x->file.len};
         admin_ask(x, KEEPER_EXPORT_GET, (view){(const uint8_t *)get, sizeof *get}, part_known);
 }
 
@@ -64,7 +64,7 @@ static void answer_file(admin_exchange *x)
         emit_u64(&extra, x->sequence);
         emit_text(&extra, "\r\n");
         admin_answer(x, &(admin_reply){200,
-                                       x->signature ? VIEW("text/plain; charset=utf-8") : VIEW("application/json"),
+                                       x->asked == EXPORT_SIGNATURE ? VIEW("text/plain; charset=utf-8") : VIEW("application/json"),
                                        region_view(&x->file),
                                        {extra.bytes, extra.len}});
 }
@@ -101,13 +101,22 @@ static void part_known(void *ctx, err_code code, view answer)
                 ask_part(x);
 }
 
+/* Takes the ending off. */
+static bool ends_with(view *name, view tail)
+{
+        if (name->len <= tail.len || !view_equal(view_slice(*name, name->len - tail.len, name->len), tail))
+                return false;
+        *name = view_slice(*name, 0, name->len - tail.len);
+        return true;
+}
+
 void handle_export_get(admin_exchange *x)
 {
-        view name = x->rest, tail = VIEW("/signature");
-        if (name.len > tail.len && view_equal(view_slice(name, name.len - tail.len, name.len), tail)) {
-                x->signature = 1;
-                name = view_slice(name, 0, name.len - tail.len);
-        }
+        view name = x->rest;
+        if (ends_with(&name, VIEW("/signature")))
+                x->asked = EXPORT_SIGNATURE;
+        else if (ends_with(&name, VIEW("/quote")))
+                x->asked = EXPORT_QUOTE;
         uint64_t sequence = 0;
         bool latest = view_equal(name, VIEW("latest"));
         if (!latest && (!view_decimal(name, UINT64_MAX, &sequence) || sequence == 0)) {

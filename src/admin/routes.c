@@ -31,6 +31,8 @@ static const admin_route rows[] = {
         {HTTP1_POST,    VIEW_INIT("/admin/v1/exports/acknowledge"), false,  true,   handle_export_ack},
         {HTTP1_GET,     VIEW_INIT("/admin/v1/exports/key"),         false,  false,  handle_export_key},
         {HTTP1_GET,     VIEW_INIT("/admin/v1/exports/"),            true,   false,  handle_export_get},
+        {HTTP1_POST,    VIEW_INIT("/admin/v1/vault/slots"),         false,  true,   handle_slot_add},
+        {HTTP1_DELETE,  VIEW_INIT("/admin/v1/vault/slots/"),        true,   false,  handle_slot_remove},
 };
 /* clang-format on */
 

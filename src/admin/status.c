@@ -130,6 +130,25 @@ static void write_exports(emit *out, const keeper_status *v)
         emit_text(out, v->exports_fill >= STORE_EXPORTS_ALARM ? ",\"alarm\":true}" : ",\"alarm\":false}");
 }
 
+static const char *tpm_word(uint32_t tpm)
+{
+        switch ((keeper_tpm)tpm) {
+        case KEEPER_TPM_ABSENT:
+                return "absent";
+        case KEEPER_TPM_UNUSED:
+                return "unused";
+        case KEEPER_TPM_OPENED:
+                return "opens";
+        case KEEPER_TPM_OTHER_START:
+                return "other_start";
+        case KEEPER_TPM_OTHER_TPM:
+                return "other_tpm";
+        case KEEPER_TPM_FAILS:
+                break;
+        }
+        return "fails";
+}
+
 static void write_vault_short(emit *out, const keeper_status *v)
 {
         emit_text(out, "\"vault\":");
@@ -146,6 +165,8 @@ static void write_vault_short(emit *out, const keeper_status *v)
         emit_byte(out, ',');
         number(out, "next_export", v->next_export);
         write_exports(out, v);
+        emit_byte(out, ',');
+        text(out, "tpm", tpm_word(v->tpm));
         emit_byte(out, '}');
 }
 
@@ -196,7 +217,7 @@ void status_write(const status_facts *f, emit *out)
 static void write_slot(emit *out, const keeper_slot *s)
 {
         emit_byte(out, '{');
-        text(out, "kind", s->kind == SLOT_PASSPHRASE ? "passphrase" : "key_file");
+        text(out, "kind", s->kind == SLOT_PASSPHRASE ? "passphrase" : s->kind == SLOT_TPM ? "tpm" : "key_file");
         emit_byte(out, ',');
         number(out, "index", s->index);
         emit_byte(out, ',');
@@ -234,7 +255,9 @@ void status_write_vault(const keeper_status *s, emit *out)
                         comma(out, &first);
                         write_slot(out, &s->slots[i]);
                 }
-        emit_text(out, "]}\n");
+        emit_text(out, "],");
+        text(out, "tpm", tpm_word(s->tpm));
+        emit_text(out, "}\n");
 }
 
 void status_write_credentials(const keeper_listed *rows, size_t count, emit *out)

@@ -20,6 +20,11 @@ typedef enum keeper_op : uint32_t {
         KEEPER_EXPORT_LIST = 32, /* -> keeper_export_listed[], oldest first */
         KEEPER_EXPORT_ACK, /* u64 sequences, at most 64 -> nothing: they may be dropped for newer ones */
         KEEPER_ROTATE,     /* keeper_rotate -> nothing: a new vault key, one key slot */
+        KEEPER_SLOT_ADD = 48, /* keeper_slot_add -> u32 index */
+        KEEPER_SLOT_REMOVE, /* u32 index -> nothing */
+        KEEPER_TPM_SEAL,   /* -> u32 index: a slot that opens by this box's TPM while it starts what it started now */
+        KEEPER_TPM_RESEAL, /* keeper_tpm_values -> u32 index: another one, for an image that is not started yet */
+        KEEPER_TPM_SETTLE, /* -> nothing: drops the TPM's slots for images other than the one that runs */
 } keeper_op;
 
 constexpr size_t KEEPER_BYTES = 32 * 1024; /* payload of one message */
@@ -40,6 +45,15 @@ typedef struct keeper_slot {
         uint8_t  salt[16];
 } keeper_slot;
 
+typedef enum keeper_tpm : uint32_t {
+        KEEPER_TPM_ABSENT,      /* none was granted */
+        KEEPER_TPM_UNUSED,      /* there is one, and no slot for it */
+        KEEPER_TPM_OPENED,      /* it opened the vault, or would */
+        KEEPER_TPM_OTHER_START, /* its registers differ: something else was started */
+        KEEPER_TPM_OTHER_TPM,   /* the slot is of another TPM, or this one was cleared */
+        KEEPER_TPM_FAILS,       /* it does not answer as a TPM does */
+} keeper_tpm;
+
 typedef struct keeper_status {
         uint32_t    open; /* 1: unsealed */
         uint32_t    credentials;
@@ -52,8 +66,20 @@ typedef struct keeper_status {
         uint8_t     device[16]; /* random, made with the state file; names the exports */
         uint32_t    exports, exports_unacknowledged;
         uint32_t    exports_fill; /* percent of their place that unacknowledged ones take */
+        uint32_t    tpm;        /* keeper_tpm */
+        uint32_t    tpm_slots;  /* bit n: slot n opens with the TPM's registers as they are */
         uint32_t    reserved;
 } keeper_status;
+
+typedef struct keeper_slot_add {
+        keeper_slot slot; /* index is not read */
+        uint8_t     sealed[32 + 48]; /* the wrapping key, as in keeper_unlock */
+} keeper_slot_add;
+
+/* SHA-256 values that the registers will have, as image/uki.py foretells them. */
+typedef struct keeper_tpm_values {
+        uint8_t pcr4[32], pcr11[32];
+} keeper_tpm_values;
 
 typedef struct keeper_unlock {
         uint32_t slot;
@@ -74,9 +100,15 @@ typedef struct keeper_listed {
         uint8_t fingerprint[8]; /* of BLAKE2b of the secret: tells two keys apart, tells nothing of either */
 } keeper_listed;
 
+typedef enum keeper_export_file : uint32_t {
+        EXPORT_BODY,
+        EXPORT_SIGNATURE,
+        EXPORT_QUOTE /* OUT_OF_RANGE where no TPM has signed */
+} keeper_export_file;
+
 typedef struct keeper_export_get {
         uint64_t sequence; /* 0: the newest */
-        uint32_t signature; /* 1: the signature file, 0: the export */
+        uint32_t file; /* keeper_export_file */
         uint32_t offset;
 } keeper_export_get;
 

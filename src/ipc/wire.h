@@ -62,6 +62,7 @@ typedef enum grant_id : uint16_t {
         GRANT_KEY_FILE,   /* keeper: the key file, when the box opens its vault by one */
         GRANT_BOX_FACTS,  /* keeper, admin: base/box_facts memfd, on the appliance alone */
         GRANT_BOX,        /* admin: the channel to PID 1 of the appliance (base/box_wire); none elsewhere */
+        GRANT_TPM,        /* keeper: the TPM, when there is one */
 } grant_id;
 
 typedef struct wire_message {

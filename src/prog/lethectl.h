@@ -105,6 +105,8 @@ typedef verdict verb_fn(const lethectl *c);
 verb_fn vault_init, vault_status, vault_put, vault_list, vault_remove, vault_unlock;
 /* lethectl_rotate.c */
 verb_fn vault_rotate;
+/* lethectl_slot.c */
+verb_fn vault_slot;
 /* lethectl_key.c */
 verb_fn key_make, admin_token;
 /* lethectl_export.c */

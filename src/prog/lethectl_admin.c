@@ -93,7 +93,7 @@ typedef struct admin_door {
         https_why why; /* of the last call */
         region file;   /* the export last fetched, which the verbs read in parts */
         uint64_t asked, sequence;
-        uint32_t signature;
+        uint32_t file_kind; /* keeper_export_file */
         bool fetched;
 } admin_door;
 
@@ -210,7 +210,7 @@ static err fetch(admin_door *d, const keeper_export_get *q)
                 emit_text(&e, "latest");
         else
                 emit_u64(&e, q->sequence);
-        emit_text(&e, q->signature != 0 ? "/signature" : "");
+        emit_text(&e, q->file == EXPORT_SIGNATURE ? "/signature" : q->file == EXPORT_QUOTE ? "/quote" : "");
         d->fetched = false;
         region_end(&d->file);
         err got = ask_json(d, "GET", path, (view){}, &a);
@@ -220,7 +220,7 @@ static err fetch(admin_door *d, const keeper_export_get *q)
         d->file = a.body;
         d->asked = q->sequence;
         d->sequence = a.sequence;
-        d->signature = q->signature;
+        d->file_kind = q->file;
         d->fetched = true;
         return OK;
 }
@@ -231,7 +231,7 @@ static err call_export_get(admin_door *d, view in, region *out)
         if (in.len != sizeof q)
                 return FAIL(OUT_OF_RANGE);
         memcpy(&q, in.data, sizeof q);
-        if (!d->fetched || d->asked != q.sequence || d->signature != q.signature)
+        if (!d->fetched || d->asked != q.sequence || d->file_kind != q.file)
                 TRY(fetch(d, &q));
         if (q.offset > d->file.len)
                 return FAIL(OUT_OF_RANGE);
@@ -300,6 +300,33 @@ static err call_rotate(admin_door *d, view in)
         return OK;
 }
 
+static err call_seal(admin_door *d, region *out)
+{
+        https_answer a;
+        uint64_t slot = 0;
+        TRY(ask_json(d, "POST", "/admin/v1/vault/slots", VIEW("{\"kind\":\"tpm\"}"), &a));
+        err e = told_number(region_view(&a.body), "slot", &slot);
+        region_end(&a.body);
+        TRY(e);
+        return append(out, &(uint32_t){(uint32_t)slot}, sizeof(uint32_t));
+}
+
+static err call_slot_remove(admin_door *d, view in)
+{
+        char path[64] = {};
+        uint32_t slot;
+        https_answer a;
+        emit e = emit_into((uint8_t *)path, sizeof path - 1);
+        if (in.len != sizeof slot)
+                return FAIL(OUT_OF_RANGE);
+        memcpy(&slot, in.data, sizeof slot);
+        emit_text(&e, "/admin/v1/vault/slots/");
+        emit_u64(&e, slot);
+        TRY(ask_json(d, "DELETE", path, (view){}, &a));
+        region_end(&a.body);
+        return OK;
+}
+
 static err call_by_op(admin_door *d, keeper_op op, view in, region *out)
 {
         switch (op) {
@@ -325,6 +352,14 @@ static err call_by_op(admin_door *d, keeper_op op, view in, region *out)
                 return call_export_ack(d, in);
         case KEEPER_ROTATE:
                 return call_rotate(d, in);
+        case KEEPER_TPM_SEAL:
+                return call_seal(d, out);
+        case KEEPER_SLOT_REMOVE:
+                return call_slot_remove(d, in);
+        case KEEPER_SLOT_ADD:
+        case KEEPER_TPM_RESEAL:
+        case KEEPER_TPM_SETTLE:
+                break;
         }
         return FAIL(NOT_IMPLEMENTED);
 }

@@ -16,14 +16,14 @@ typedef struct puller {
 } puller;
 
 /* One file in parts. err OUT_OF_RANGE: not kept (any more) */
-static err fetch(keeper_door *door, uint64_t sequence, bool signature, region *file)
+static err fetch(keeper_door *door, uint64_t sequence, keeper_export_file which, region *file)
 {
         region out;
         region_init(&out, KEEPER_BYTES);
         region_init(file, CONTAINER_PAYLOAD_MAX);
         err e = OK;
         for (bool more = true; more && !failed(e);) {
-                keeper_export_get q = {.sequence = sequence, .signature = signature, .offset = (uint32_t)file->len};
+                keeper_export_get q = {.sequence = sequence, .file = which, .offset = (uint32_t)file->len};
                 keeper_export_part part;
                 region_clear(&out);
                 e = door->call(door->ctx, KEEPER_EXPORT_GET, (view){(const uint8_t *)&q, sizeof q}, &out);
@@ -71,17 +71,33 @@ static verdict verified(const puller *p, const char *name, view body, view signa
                          : DONE;
 }
 
-/* Body and signature of one, written and verified. err OUT_OF_RANGE as fetch */
+/* What a TPM has signed of it, where one has. */
+static verdict pull_quote(const puller *p, uint64_t sequence, const char *name)
+{
+        char    beside[96 + 8];
+        region  quote;
+        verdict r = DONE;
+        err     e = fetch(p->door, sequence, EXPORT_QUOTE, &quote);
+        snprintf(beside, sizeof beside, "%s.quote", name);
+        if (!failed(e))
+                r = put_file(p, beside, region_view(&quote));
+        else if (e.code != ERR_OUT_OF_RANGE)
+                r = p->door->why[0] != '\0' ? refuse(p->door->why, nullptr) : refuse_err(beside, e, nullptr);
+        region_end(&quote);
+        return r;
+}
+
+/* Body and signature of one, written and verified, and its quote. err OUT_OF_RANGE as fetch */
 static verdict pull_one(const puller *p, uint64_t sequence, bool *kept)
 {
         region body, signature;
         char   name[96], beside[sizeof name + 4];
         snprintf(name, sizeof name, "usage-%s-%010lu.json", p->device, sequence);
         snprintf(beside, sizeof beside, "%s.sig", name);
-        err e = fetch(p->door, sequence, false, &body);
+        err e = fetch(p->door, sequence, EXPORT_BODY, &body);
         region_init(&signature, 0);
         if (!failed(e))
-                e = fetch(p->door, sequence, true, &signature);
+                e = fetch(p->door, sequence, EXPORT_SIGNATURE, &signature);
         *kept = e.code != ERR_OUT_OF_RANGE;
         verdict r = DONE;
         if (failed(e) && *kept)
@@ -92,6 +108,8 @@ static verdict pull_one(const puller *p, uint64_t sequence, bool *kept)
                 r = put_file(p, beside, region_view(&signature));
         if (!failed(e) && r == DONE)
                 r = verified(p, name, region_view(&body), region_view(&signature));
+        if (!failed(e) && r == DONE)
+                r = pull_quote(p, sequence, name);
         region_end(&body);
         region_end(&signature);
         return r;

@@ -57,7 +57,9 @@ static bool slot_of(const config_node *n, keeper_status *out)
             || !get_number(n, "mem_bytes", &mem_bytes) || index >= KEY_SLOTS)
                 return false;
         keeper_slot *s = &out->slots[index];
-        s->kind = view_equal(kind, VIEW("passphrase")) ? SLOT_PASSPHRASE : SLOT_KEY_FILE;
+        s->kind = view_equal(kind, VIEW("passphrase")) ? SLOT_PASSPHRASE
+                  : view_equal(kind, VIEW("tpm"))      ? SLOT_TPM
+                                                       : SLOT_KEY_FILE;
         s->index = (uint32_t)index;
         s->ops = ops;
         s->mem_bytes = mem_bytes;
@@ -77,6 +79,21 @@ static void exports_of(const config_node *root, keeper_status *out)
         out->exports_fill = (uint32_t)fill;
 }
 
+/* Absent in the answer of a lethed that knew of none. */
+static keeper_tpm tpm_of(const config_node *root)
+{
+        static const char *const words[] = {[KEEPER_TPM_ABSENT] = "absent",           [KEEPER_TPM_UNUSED] = "unused",
+                                            [KEEPER_TPM_OPENED] = "opens",            [KEEPER_TPM_OTHER_START] = "other_start",
+                                            [KEEPER_TPM_OTHER_TPM] = "other_tpm", [KEEPER_TPM_FAILS] = "fails"};
+        view word;
+        if (!get_text(root, "tpm", &word))
+                return KEEPER_TPM_ABSENT;
+        uint32_t i = KEEPER_TPM_FAILS;
+        while (i > KEEPER_TPM_ABSENT && !view_equal(word, view_of_text(words[i])))
+                i--;
+        return (keeper_tpm)i;
+}
+
 static bool status_of(const config_node *root, keeper_status *out)
 {
         view state;
@@ -94,6 +111,7 @@ static bool status_of(const config_node *root, keeper_status *out)
         out->open = view_equal(state, VIEW("open"));
         out->credentials = (uint32_t)credentials;
         exports_of(root, out);
+        out->tpm = tpm_of(root);
         for (const config_node *n = config_first(config_get(root, "slots")); n != nullptr; n = config_next(n))
                 if (!slot_of(n, out))
                         return false;

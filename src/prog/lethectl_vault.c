@@ -138,6 +138,8 @@ static const char *slot_name(uint32_t kind)
                 return "passphrase";
         case SLOT_KEY_FILE:
                 return "key-file";
+        case SLOT_TPM:
+                return "tpm";
         default:
                 return "empty";
         }
@@ -163,6 +165,25 @@ static void print_status_json(const keeper_status *s)
         fputs("}\n", stdout);
 }
 
+static const char *tpm_sentence(keeper_tpm tpm)
+{
+        switch (tpm) {
+        case KEEPER_TPM_ABSENT:
+                break;
+        case KEEPER_TPM_UNUSED:
+                return "there is one; 'lethectl vault slot add tpm' lets it open the vault at start";
+        case KEEPER_TPM_OPENED:
+                return "opens the vault at start";
+        case KEEPER_TPM_OTHER_START:
+                return "does not release the key: the box was started from something else";
+        case KEEPER_TPM_OTHER_TPM:
+                return "does not know the key: it was cleared, or is another one";
+        case KEEPER_TPM_FAILS:
+                return "fails";
+        }
+        return nullptr;
+}
+
 static void print_status_text(const keeper_status *s)
 {
         printf("generation   %lu\ndevice       ", s->state_generation);
@@ -178,6 +199,9 @@ static void print_status_text(const keeper_status *s)
                        s->credentials, s->next_export, s->exports, s->exports_unacknowledged, s->exports_fill);
         else
                 fputs("sealed\n", stdout);
+        const char *tpm = tpm_sentence((keeper_tpm)s->tpm);
+        if (tpm != nullptr)
+                printf("tpm          %s\n", tpm);
 }
 
 /* On a file it asks for no passphrase: what the plain header says is a status too. */

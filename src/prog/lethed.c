@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/emit.h"
@@ -23,7 +24,7 @@ static const char usage[] =
         "lethed - the relay that forgets\n"
         "\n"
         "  lethed --config DIR --state FILE [--key-file FILE] --listen ADDR:PORT --admin ADDR:PORT\n"
-        "         [--relays N] [--resolv-conf FILE] [--box-facts FD]\n"
+        "         [--relays N] [--resolv-conf FILE] [--tpm FILE] [--box-facts FD]\n"
         "\n"
         "  --config DIR         folder with lethe.json, policy.json, tls/ and ca/ (see src/route/README.md)\n"
         "  --state FILE         the vault, made by 'lethectl vault init'\n"
@@ -37,6 +38,8 @@ static const char usage[] =
         "                       state of the vault over it, and unlocks\n"
         "  --box-facts FD       the appliance's own: a descriptor of its numbers (base/box_facts.h)\n"
         "  --box-channel FD     the appliance's own: a pair with its first process (base/box_wire.h)\n"
+        "  --tpm FILE           /dev/tpmrm0, or the socket of a TPM of software: opens the vault where\n"
+        "                       'lethectl vault slot add tpm' was run, and signs each export\n"
         "  --version, --help\n"
         "\n"
         "  SIGHUP takes the configuration folder again; SIGINT and SIGTERM drain, write the final usage\n"
@@ -45,7 +48,7 @@ static const char usage[] =
 
 typedef struct options {
         const char *config, *state, *key_file, *listen, *admin, *relays, *resolv_conf, *console, *box_facts;
-        const char *box_channel;
+        const char *box_channel, *tpm;
 } options;
 
 static void print(int fd, const char *a, const char *b, const char *c)
@@ -73,7 +76,7 @@ static void parse(int argc, char *argv[], options *o)
         } rows[] = {{"--config", &o->config}, {"--state", &o->state},   {"--key-file", &o->key_file},
                     {"--listen", &o->listen}, {"--admin", &o->admin},   {"--relays", &o->relays},
                     {"--resolv-conf", &o->resolv_conf}, {"--console", &o->console},
-                    {"--box-facts", &o->box_facts}, {"--box-channel", &o->box_channel}};
+                    {"--box-facts", &o->box_facts}, {"--box-channel", &o->box_channel}, {"--tpm", &o->tpm}};
         for (int i = 1; i < argc; i++) {
                 if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
                         print(STDOUT_FILENO, usage, "", "");
@@ -174,6 +177,26 @@ static int open_state(const char *path)
         return fd;
 }
 
+/* A TPM that does not open is not a reason not to serve: a person can open the vault too, and the status says it. */
+static int open_tpm(const char *path)
+{
+        if (path == nullptr)
+                return -1;
+        int fd = open(path, O_RDWR | O_CLOEXEC);
+        if (fd >= 0 || errno != ENXIO)
+                return fd;
+        struct sockaddr_un a = {.sun_family = AF_UNIX};
+        if (strlen(path) >= sizeof a.sun_path)
+                return -1;
+        memcpy(a.sun_path, path, strlen(path));
+        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof a) != 0) {
+                close(fd);
+                return -1;
+        }
+        return fd;
+}
+
 static int programs_folder(void)
 {
         char    path[4096];
@@ -232,6 +255,7 @@ int main(int argc, char *argv[])
         s.config = open_or_fail(o.config, O_PATH | O_DIRECTORY, ": is not a folder");
         s.state = open_state(o.state);
         s.key_file = o.key_file == nullptr ? -1 : open_or_fail(o.key_file, O_RDONLY, ": the key file cannot be opened");
+        s.tpm = open_tpm(o.tpm);
         s.resolv_conf = open(o.resolv_conf, O_RDONLY | O_CLOEXEC);
         s.relays = relay_count(o.relays);
         for (uint32_t i = 0; i < s.relays; i++)

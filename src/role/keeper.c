@@ -95,6 +95,9 @@ static err granted(keeper *k, const wire_message *m, int fd)
                 if (k->box == nullptr)
                         k->box = box_facts_map(fd);
                 break;
+        case GRANT_TPM:
+                replace(&k->tpm, fd);
+                return OK;
         case GRANT_LISTEN:
         case GRANT_RESOLVER:
         case GRANT_RESOLV_CONF:
@@ -194,7 +197,7 @@ static keeper *keeper_make(int control, const keeper_build *build)
                 return nullptr;
         k->build = build;
         k->control = control;
-        k->wake = k->admin.fd = k->console.fd = k->state = k->key_file = -1;
+        k->wake = k->admin.fd = k->console.fd = k->state = k->key_file = k->tpm = -1;
         k->console.unlocks_only = true;
         return k;
 }
@@ -281,6 +284,8 @@ int keeper_serve(keeper *k)
                 return 1;
         atomic_store(&k->board->keeper, store_is_open(&k->store) ? KEEPER_OPEN : KEEPER_SEALED);
         event(EVENT_ROLE_READY, atomic_load(&k->board->generation), getpid());
+        if (!store_is_open(&k->store) && k->tpm_state >= KEEPER_TPM_OTHER_START)
+                event(EVENT_TPM_REFUSED, (int64_t)k->tpm_state, 0);
         if (!store_is_open(&k->store))
                 event(EVENT_VAULT_SEALED, (int64_t)k->store.info.generation, 0);
         for (bool more = false; k->phase == KEEPER_RUNS;) {

@@ -83,6 +83,7 @@ static err answer_rotate(keeper *k, keeper_line *l, view in, emit *out)
         err e = serve_keeper(&k->store, &k->pair, KEEPER_ROTATE, in, out);
         if (!failed(e)) {
                 keeper_vault_rotated(k);
+                keeper_tpm_look(k);
                 k->refused_tries = 0;
         } else if (e.code == ERR_BAD_CREDENTIAL) {
                 k->refused_tries++;
@@ -96,6 +97,28 @@ static err answer_acknowledge(keeper *k, view in, emit *out)
 {
         TRY(serve_keeper(&k->store, &k->pair, KEEPER_EXPORT_ACK, in, out));
         keeper_vault_written(k);
+        return OK;
+}
+
+static err answer_slots(keeper *k, keeper_op op, view in, emit *out)
+{
+        bool of_tpm = op == KEEPER_TPM_SEAL || op == KEEPER_TPM_RESEAL || op == KEEPER_TPM_SETTLE;
+        TRY(of_tpm ? keeper_tpm_answer(k, op, in, out) : serve_keeper(&k->store, &k->pair, op, in, out));
+        keeper_vault_written(k);
+        keeper_tpm_look(k);
+        return OK;
+}
+
+static err answer_status(keeper *k, view in, emit *out)
+{
+        uint8_t       bytes[sizeof(keeper_status)];
+        emit          plain = emit_into(bytes, sizeof bytes);
+        keeper_status s;
+        TRY(serve_keeper(&k->store, &k->pair, KEEPER_STATUS, in, &plain));
+        memcpy(&s, bytes, sizeof s);
+        s.tpm = k->tpm_state;
+        s.tpm_slots = k->tpm_slots;
+        emit_view(out, (view){(const uint8_t *)&s, sizeof s});
         return OK;
 }
 
@@ -131,7 +154,14 @@ static err answer_question(keeper *k, keeper_line *l, view in, emit *out)
                 return answer_acknowledge(k, in, out);
         case KEEPER_ROTATE:
                 return answer_rotate(k, l, in, out);
+        case KEEPER_SLOT_ADD:
+        case KEEPER_SLOT_REMOVE:
+        case KEEPER_TPM_SEAL:
+        case KEEPER_TPM_RESEAL:
+        case KEEPER_TPM_SETTLE:
+                return answer_slots(k, op, in, out);
         case KEEPER_STATUS:
+                return answer_status(k, in, out);
         case KEEPER_LIST:
         case KEEPER_KEY_HASH:
         case KEEPER_EXPORT_GET:

@@ -12,6 +12,7 @@
 #include "route/catalog.h"
 #include "sign/minisign.h"
 #include "usage/export.h"
+#include "usage/quote.h"
 
 enum : size_t {
         DIGESTS = sizeof((keeper *)nullptr)->digests / sizeof(keeper_digests),
@@ -114,6 +115,16 @@ err keeper_first_policy(keeper *k)
         return OK;
 }
 
+/* Clock values of the TPM, and the chain of quotes: whoever leaves one out has to leave out all before it too. */
+static void tpm_facts_of(keeper *k, export_facts *f)
+{
+        store_exported last;
+        uint64_t       sequence = 0;
+        f->has_tpm = !failed(keeper_tpm_clock(k, &f->tpm));
+        if (!failed(store_export(&k->store, &sequence, &last)) && last.quote.len > 0)
+                secret_sha256(f->previous_quote, last.quote);
+}
+
 static void facts_of(keeper *k, const char *kind, export_facts *f)
 {
         const keeper_page    *p = k->page;
@@ -140,6 +151,7 @@ static void facts_of(keeper *k, const char *kind, export_facts *f)
         memcpy(f->boot_id, p->boot_id, sizeof f->boot_id);
         memcpy(f->policy_digest, d->policy, sizeof f->policy_digest);
         memcpy(f->config_digest, d->config, sizeof f->config_digest);
+        tpm_facts_of(k, f);
         for (unsigned i = 0; i < ENTITY_COUNT; i++)
                 f->entity_names[i] = entity_describe((entity_id)i)->name;
 }
@@ -162,10 +174,11 @@ static void comment_of(const export_facts *f, view body, emit *out)
 static err sign_and_store(keeper *k, const export_facts *f, region *room, bool clean)
 {
         minisign_key key;
-        uint8_t      comment_bytes[MINISIGN_TRUSTED_MAX], signature_bytes[SIGNATURE_BYTES];
+        uint8_t      comment_bytes[MINISIGN_TRUSTED_MAX], signature_bytes[SIGNATURE_BYTES], quote_bytes[QUOTE_MAX];
         emit         body = emit_into(room->bytes, room->mapped);
         emit         comment = emit_into(comment_bytes, sizeof comment_bytes);
         emit         signature = emit_into(signature_bytes, sizeof signature_bytes);
+        emit         quote = emit_into(quote_bytes, sizeof quote_bytes);
         TRY(export_write(f, k->ledger, &body));
         view whole = {body.bytes, body.len};
         comment_of(f, whole, &comment);
@@ -173,8 +186,12 @@ static err sign_and_store(keeper *k, const export_facts *f, region *room, bool c
         err e = minisign_write(&key, whole, (view){comment.bytes, comment.len}, &signature);
         minisign_key_wipe(&key);
         TRY(e);
+        /* What was counted is told whether a TPM signs it or not. */
+        if (!f->has_tpm || failed(keeper_tpm_quote(k, whole, &quote)))
+                quote.len = 0;
+        const store_exported files = {whole, {signature.bytes, signature.len}, {quote.bytes, quote.len}};
         ledger_set_exporting(k->ledger, f->sequence);
-        e = store_append_export(&k->store, f->sequence, whole, (view){signature.bytes, signature.len}, clean);
+        e = store_append_export(&k->store, f->sequence, &files, clean);
         if (failed(e))
                 ledger_set_exporting(k->ledger, 0);
         return e;

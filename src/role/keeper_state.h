@@ -4,9 +4,11 @@
 
 #include "base/board.h"
 #include "base/box_facts.h"
+#include "base/emit.h"
 #include "ipc/keeper.h"
 #include "ipc/wire.h"
 #include "role/keeper.h"
+#include "tpm/device.h"
 #include "usage/ledger.h"
 #include "vault/lease.h"
 #include "vault/seal.h"
@@ -63,7 +65,7 @@ struct keeper {
         keeper_phase        phase;
 
         /* descriptors; -1: not granted */
-        int control, wake, state, key_file;
+        int control, wake, state, key_file, tpm;
 
         const box_facts *box; /* null: not on the appliance */
         board       *board;
@@ -73,6 +75,8 @@ struct keeper {
         usage_ring  *rings[LIMIT_COLUMNS]; /* null: none in this slot */
 
         store          store;
+        keeper_tpm     tpm_state;
+        uint32_t       tpm_slots; /* bit n: slot n opens with the TPM's registers as they are */
         seal_pair      pair;
         keeper_digests digests[4]; /* newest generations, round robin */
         unsigned       digest_count; /* ever told */
@@ -89,6 +93,14 @@ void keeper_vault_rotated(keeper *k); /* instead of that, when the vault key is 
 void keeper_tickets_turn(keeper *k, uint64_t now_ms);
 void keeper_clone_turn(keeper *k);    /* this machine is a copy: what both have is renewed */
 void keeper_vault_end(keeper *k);
+
+/* keeper_tpm.c. A TPM that does not help never keeps the keeper from starting: a person opens the vault. */
+void keeper_tpm_open(keeper *k); /* opens a sealed store where the registers have the values of a slot */
+void keeper_tpm_look(keeper *k); /* which slots would open now, for the status */
+err  keeper_tpm_answer(keeper *k, keeper_op op, view in, emit *out);
+/* err NO_TPM, TPM_FAILED */
+err  keeper_tpm_clock(keeper *k, tpm_clock *out);
+err  keeper_tpm_quote(keeper *k, view export, emit *out);
 
 /* keeper_rings.c */
 err  keeper_ring_granted(keeper *k, uint32_t slot, uint32_t generation, int fd); /* fd stays the caller's */

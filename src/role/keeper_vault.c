@@ -107,6 +107,7 @@ err keeper_vault_opened(keeper *k)
         store_fill_lease(&k->store, p->tickets, k->lease);
         keeper_tickets_turn(k, clock_ms());
         k->refused_tries = 0;
+        keeper_tpm_look(k);
         event(EVENT_VAULT_OPEN, (int64_t)k->store.info.generation, (int64_t)store_credential_count(&k->store));
         return OK;
 }
@@ -149,6 +150,8 @@ err keeper_vault_attach(keeper *k)
                 TRY(open_by_page(k));
         else if (k->key_file >= 0)
                 TRY(open_by_key_file(k));
+        else
+                keeper_tpm_open(k);
         return store_is_open(&k->store) ? keeper_vault_opened(k) : OK;
 }
 

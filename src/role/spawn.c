@@ -129,6 +129,7 @@ static void grant_keeper(supervisor *s, child *c)
         grant(c, GRANT_STATE, 0, 0, s->state);
         grant(c, GRANT_KEY_FILE, 0, 0, s->key_file);
         grant(c, GRANT_CONSOLE, 0, 0, s->console);
+        grant(c, GRANT_TPM, 0, 0, s->tpm);
         grant(c, GRANT_RING_WAKE, 0, 0, s->ring_wake);
         grant(c, GRANT_BOX_FACTS, 0, 0, s->box == nullptr ? -1 : s->box_facts);
 }

@@ -70,6 +70,7 @@ typedef struct supervisor {
         /* what the command line said */
         int         config; /* the folder */
         int         state, key_file, resolv_conf; /* -1: none */
+        int         tpm; /* -1: none */
         int         listeners[LIMIT_RELAYS];
         uint32_t    relays;
         int         admin_listener;

@@ -173,6 +173,18 @@ static void put_redactions(emit *out, const export_facts *f, const ledger *l)
         put_named(out, "redactions", counts, n);
 }
 
+/* Equal resets in two exports: no start of the machine between them. */
+static void put_tpm(emit *out, const export_facts *f)
+{
+        open_object(out, "tpm");
+        put_u64(out, "clock", f->tpm.ms);
+        put_hex(out, "previous_quote", f->previous_quote, sizeof f->previous_quote);
+        put_u64(out, "reset_count", f->tpm.resets);
+        put_u64(out, "restart_count", f->tpm.restarts);
+        put_u64(out, "safe", f->tpm.safe);
+        close_object(out);
+}
+
 size_t export_room(const ledger *l)
 {
         /* A row: two token objects and seven counters of at most 22 bytes, 300 bytes of keys, names escaped. */
@@ -235,6 +247,8 @@ err export_write(const export_facts *f, const ledger *l, emit *out)
         put_text(out, "version", f->version);
         close_object(out);
         put_totals(out, l);
+        if (f->has_tpm)
+                put_tpm(out, f);
         close_object(out);
         emit_byte(out, '\n');
         view whole;

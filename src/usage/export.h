@@ -6,6 +6,7 @@
 #include "base/box_facts.h"
 #include "base/emit.h"
 #include "base/result.h"
+#include "tpm/wire.h"
 #include "usage/ledger.h"
 
 /* Facts that are not counters. */
@@ -25,6 +26,9 @@ typedef struct export_facts {
         const char *version; /* of the software */
         const char *commit;
         const box_facts *box; /* null: this is no box, and the export does not speak of one */
+        bool        has_tpm;
+        tpm_clock   tpm; /* just before this export was written */
+        uint8_t     previous_quote[32]; /* SHA-256 of the quote beside export sequence - 1; zeros: it has none */
         const char *entity_names[LIMIT_ENTITIES]; /* by the index in usage_record.redactions; null: unused */
 } export_facts;
 

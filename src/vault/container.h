@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "base/result.h"
 #include "base/view.h"
+#include "tpm/wire.h"
 
 constexpr size_t CONTAINER_SLOT_BYTES = 4 * 1024 * 1024;
 constexpr size_t CONTAINER_HEADER_BYTES = 8 * 1024;
@@ -21,27 +22,32 @@ constexpr size_t CONTAINER_PAYLOAD_MAX = (CONTAINER_SLOT_BYTES - CONTAINER_HEADE
 typedef enum record_type : uint16_t {
         RECORD_IDENTITY = 1,   /* fixed: signing seed 32, pepper 32, pseudonym key 32 */
         RECORD_CREDENTIAL = 2, /* name, host, secret */
-        RECORD_EXPORT = 3,     /* sequence, canonical bytes, signature file */
+        RECORD_EXPORT = 3,     /* sequence, canonical bytes, signature file, a TPM's quote where there is one */
         RECORD_CHAIN = 4,      /* next sequence, previous digest, boot count, clean flag */
         RECORD_ACKNOWLEDGED = 8, /* sequences of the stored exports that somebody has fetched and verified */
 } record_type;
 
-typedef enum slot_kind : uint16_t { SLOT_EMPTY = 0, SLOT_PASSPHRASE = 1, SLOT_KEY_FILE = 2 } slot_kind;
+typedef enum slot_kind : uint16_t { SLOT_EMPTY = 0, SLOT_PASSPHRASE = 1, SLOT_KEY_FILE = 2, SLOT_TPM = 3 } slot_kind;
 
 constexpr uint64_t ARGON_OPS_MAX = 8;
 constexpr uint64_t ARGON_MEM_MIN = 8 * 1024 * 1024;
 constexpr uint64_t ARGON_MEM_MAX = 1024 * 1024 * 1024;
 constexpr size_t   PASSPHRASE_MAX = 1024;
 constexpr size_t   KEY_FILE_BYTES = 32; /* raw random bytes, nothing else */
+static_assert(TPM_SEALED_BYTES == KEY_FILE_BYTES, "a TPM gives what a key file holds");
 
 /* How the vault key is wrapped; what a client needs to derive the wrapping key itself. Public. */
 typedef struct key_slot {
         slot_kind kind;
         uint8_t   salt[16];
-        uint64_t  ops;       /* Argon2id, 1 to ARGON_OPS_MAX; 0 for a key file */
-        uint64_t  mem_bytes; /* Argon2id, ARGON_MEM_MIN to ARGON_MEM_MAX; 0 for a key file */
+        uint64_t  ops;       /* Argon2id, 1 to ARGON_OPS_MAX; 0 for the others */
+        uint64_t  mem_bytes; /* Argon2id, ARGON_MEM_MIN to ARGON_MEM_MAX; 0 for the others */
         uint8_t   nonce[24];
         uint8_t   wrapped[48]; /* XChaCha20-Poly1305 of the 32-byte vault key */
+
+        /* SLOT_TPM: 32 random bytes, which the TPM gives while its registers have the values of then */
+        uint32_t   pcr_mask;
+        tpm_sealed sealed;
 } key_slot;
 
 constexpr size_t KEY_SLOTS = 8;
@@ -75,7 +81,7 @@ err container_lock(int fd);
 /* Reads the newer sound header. No key needed. */
 err container_inspect(int fd, uint64_t seen_generation, container_info *out);
 
-/* The key that wraps: from a passphrase (slow, Argon2id) or from a key file's 32 bytes.
+/* The key that wraps: from a passphrase (slow, Argon2id), from a key file's 32 bytes, or from what a TPM gave.
  * err BAD_CREDENTIAL: secret of a wrong length; OUT_OF_RANGE: the slot's numbers are not acceptable; NO_ROOM: Argon2id
  * did not get its memory */
 err container_wrapping_key(const key_slot *slot, view secret, uint8_t out[static 32]);

@@ -48,6 +48,7 @@ err container_wrapping_key(const key_slot *k, view secret, uint8_t out[static 32
         case SLOT_PASSPHRASE:
                 return from_passphrase(k, secret, out);
         case SLOT_KEY_FILE:
+        case SLOT_TPM:
                 if (secret.len != KEY_FILE_BYTES)
                         return FAIL(BAD_CREDENTIAL);
                 /* 256 random bits need no slow hash; the salt keeps one key file from wrapping two vaults alike. */
@@ -66,7 +67,7 @@ err container_unwrap(const key_slot *k, const uint8_t wrapping[static 32], uint8
         return rc == 0 ? OK : FAIL(BAD_CREDENTIAL);
 }
 
-static void wrap_by(key_slot *k, const uint8_t wrapping[static 32], const uint8_t vault_key[static 32])
+void key_slot_close(key_slot *k, const uint8_t wrapping[static 32], const uint8_t vault_key[static 32])
 {
         uint8_t ad[SLOT_AD_BYTES];
         secret_random(k->nonce, sizeof k->nonce);
@@ -81,7 +82,7 @@ err key_slot_wrap_by(key_slot *k, const uint8_t wrapping[static 32], const uint8
                                                : k->kind == SLOT_KEY_FILE && k->ops == 0 && k->mem_bytes == 0;
         if (!good)
                 return FAIL(OUT_OF_RANGE);
-        wrap_by(k, wrapping, vault_key);
+        key_slot_close(k, wrapping, vault_key);
         return OK;
 }
 
@@ -97,7 +98,7 @@ err key_slot_wrap(key_slot *k, const container_opener *opener, const uint8_t vau
         uint8_t wrapping[32] = {};
         err     e = container_wrapping_key(k, opener->secret, wrapping);
         if (!failed(e))
-                wrap_by(k, wrapping, vault_key);
+                key_slot_close(k, wrapping, vault_key);
         wipe(wrapping, sizeof wrapping);
         return e;
 }

@@ -12,4 +12,7 @@ err key_slot_wrap(key_slot *k, const container_opener *opener, const uint8_t vau
  * come from outside. err OUT_OF_RANGE: they are not what a slot may have */
 err key_slot_wrap_by(key_slot *k, const uint8_t wrapping[static 32], const uint8_t vault_key[static 32]);
 
+/* Wraps the vault key, nothing checked: the slot's public part is filled. */
+void key_slot_close(key_slot *k, const uint8_t wrapping[static 32], const uint8_t vault_key[static 32]);
+
 #endif

@@ -126,11 +126,13 @@ static err serve_export_get(store *s, const seal_pair *, view in, emit *out)
         if (in.len != sizeof q)
                 return FAIL(OUT_OF_RANGE);
         memcpy(&q, in.data, sizeof q);
-        view     body, signature;
-        uint64_t sequence = q.sequence;
-        TRY(store_export(s, &sequence, &body, &signature));
-        view file = q.signature != 0 ? signature : body;
-        if (q.offset > file.len)
+        store_exported files;
+        uint64_t       sequence = q.sequence;
+        TRY(store_export(s, &sequence, &files));
+        view file = q.file == EXPORT_BODY        ? files.body
+                    : q.file == EXPORT_SIGNATURE ? files.signature
+                                                 : files.quote;
+        if (file.len == 0 || q.file > EXPORT_QUOTE || q.offset > file.len)
                 return FAIL(OUT_OF_RANGE);
         keeper_export_part part = {.sequence = sequence, .total = (uint32_t)file.len};
         view               piece = view_slice(file, q.offset, (size_t)q.offset + sizeof part.bytes);
@@ -183,6 +185,36 @@ static err serve_rotate(store *s, const seal_pair *pair, view in, emit *)
         return e;
 }
 
+static err serve_slot_add(store *s, const seal_pair *pair, view in, emit *out)
+{
+        keeper_slot_add q;
+        if (in.len != sizeof q)
+                return FAIL(OUT_OF_RANGE);
+        memcpy(&q, in.data, sizeof q);
+        if (q.slot.kind != SLOT_PASSPHRASE && q.slot.kind != SLOT_KEY_FILE)
+                return FAIL(OUT_OF_RANGE);
+        key_slot k = {.kind = (slot_kind)q.slot.kind, .ops = q.slot.ops, .mem_bytes = q.slot.mem_bytes};
+        memcpy(k.salt, q.slot.salt, sizeof k.salt);
+        uint8_t  wrapping[32] = {};
+        uint32_t index = 0;
+        err      e = seal_open(pair, (view){q.sealed, sizeof q.sealed}, wrapping, sizeof wrapping);
+        if (!failed(e))
+                e = store_slot_add(s, &k, wrapping, &index);
+        wipe(wrapping, sizeof wrapping);
+        if (!failed(e))
+                answer(out, &index, sizeof index);
+        return e;
+}
+
+static err serve_slot_remove(store *s, const seal_pair *, view in, emit *)
+{
+        uint32_t index;
+        if (in.len != sizeof index)
+                return FAIL(OUT_OF_RANGE);
+        memcpy(&index, in.data, sizeof index);
+        return index < KEY_SLOTS ? store_slots_remove(s, (uint32_t)1 << index) : FAIL(NO_TARGET);
+}
+
 err serve_keeper(store *s, const seal_pair *pair, keeper_op op, view in, emit *out)
 {
         serve_fn *fn = nullptr;
@@ -220,7 +252,16 @@ err serve_keeper(store *s, const seal_pair *pair, keeper_op op, view in, emit *o
         case KEEPER_ROTATE:
                 fn = serve_rotate;
                 break;
+        case KEEPER_SLOT_ADD:
+                fn = serve_slot_add;
+                break;
+        case KEEPER_SLOT_REMOVE:
+                fn = serve_slot_remove;
+                break;
         case KEEPER_EXPORT_NOW:
+        case KEEPER_TPM_SEAL:
+        case KEEPER_TPM_RESEAL:
+        case KEEPER_TPM_SETTLE:
                 break;
         }
         if (fn == nullptr)

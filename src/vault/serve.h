@@ -13,7 +13,8 @@
  * in   in    payload of the request, untrusted: every length is checked here
  * out  out   payload of the answer; room for KEEPER_BYTES
  * err  SEALED; OUT_OF_RANGE: the payload does not have the operation's form; what store.h says.
- *      NOT_IMPLEMENTED for KEEPER_EXPORT_NOW, which needs a ledger: answer it before calling, and for unknown ops
+ *      NOT_IMPLEMENTED for KEEPER_EXPORT_NOW, which needs a ledger, and KEEPER_TPM_SEAL and its kind, which need a TPM:
+ *      answer them before calling; and for unknown ops
  *
  * next After KEEPER_UNLOCK with OK the store is open: keep its key, fill the lease. After KEEPER_PUT and KEEPER_REMOVE
  *      fill the lease again. Delays after refused unlocks are the caller's. */

@@ -5,9 +5,11 @@
  *     10  flags u16 = 0              96  key check 16
  *     12  header bytes u32 = 8192   112  zeros
  *     16  generation u64           1024  key slots, 8 x 512:
- *     24  device 16                      kind u16, zeros 6, salt 16, ops u64, memory u64, nonce 24, wrapped 48, zeros
- *     40  created u64 (seconds)    5120  zeros
- *     48  zeros 16                 8160  BLAKE2b-256 of all before
+ *     24  device 16                      kind u16, zeros 6, salt 16, ops u64, memory u64, nonce 24, wrapped 48,
+ *     40  created u64 (seconds)           of a TPM: registers u32, private length u16, public length u16,
+ *     48  zeros 16                        private 192, public 128; zeros
+ *                                5120  zeros
+ *                                8160  BLAKE2b-256 of all before
  *
  * All of it is associated data of the payload. The check sum only tells damage from a whole header before a key is at
  * hand; it protects from nobody who can write. Its place, the magic and the format's never move, so that a later
@@ -37,9 +39,15 @@ enum : size_t {
         IN_SLOT_MEM = 32,
         IN_SLOT_NONCE = 40,
         IN_SLOT_WRAPPED = 64,
+        IN_SLOT_PCRS = 112,
+        IN_SLOT_PRIVATE_LEN = 116,
+        IN_SLOT_PUBLIC_LEN = 118,
+        IN_SLOT_PRIVATE = 120,
+        IN_SLOT_PUBLIC = IN_SLOT_PRIVATE + TPM_PRIVATE_MAX,
 };
 static_assert(AT_SLOTS + KEY_SLOTS * SLOT_BYTES <= AT_SUM);
-static_assert(IN_SLOT_WRAPPED + sizeof((key_slot){}.wrapped) <= SLOT_BYTES);
+static_assert(IN_SLOT_WRAPPED + sizeof((key_slot){}.wrapped) <= IN_SLOT_PCRS);
+static_assert(IN_SLOT_PUBLIC + TPM_PUBLIC_MAX <= SLOT_BYTES);
 
 static const uint8_t magic[8] = "LETHEVLT";
 constexpr uint64_t   FORMAT = 1;
@@ -52,12 +60,34 @@ static void key_slot_write(const key_slot *k, uint8_t *out)
         le_write(out + IN_SLOT_MEM, k->mem_bytes, 8);
         memcpy(out + IN_SLOT_NONCE, k->nonce, sizeof k->nonce);
         memcpy(out + IN_SLOT_WRAPPED, k->wrapped, sizeof k->wrapped);
+        le_write(out + IN_SLOT_PCRS, k->pcr_mask, 4);
+        le_write(out + IN_SLOT_PRIVATE_LEN, k->sealed.private_len, 2);
+        le_write(out + IN_SLOT_PUBLIC_LEN, k->sealed.public_len, 2);
+        memcpy(out + IN_SLOT_PRIVATE, k->sealed.private_part, k->sealed.private_len);
+        memcpy(out + IN_SLOT_PUBLIC, k->sealed.public_part, k->sealed.public_len);
+}
+
+/* Other slots have zeros here, which the check of the whole header demands. */
+static bool tpm_read(const uint8_t *in, key_slot *k)
+{
+        constexpr uint64_t registers = ((uint64_t)1 << TPM_PCRS) - 1;
+        uint64_t           mask = le_read(in + IN_SLOT_PCRS, 4);
+        uint64_t private_len = le_read(in + IN_SLOT_PRIVATE_LEN, 2), public_len = le_read(in + IN_SLOT_PUBLIC_LEN, 2);
+        if (mask == 0 || mask > registers || private_len == 0 || private_len > TPM_PRIVATE_MAX || public_len == 0
+            || public_len > TPM_PUBLIC_MAX)
+                return false;
+        k->pcr_mask = (uint32_t)mask;
+        k->sealed.private_len = (uint16_t)private_len;
+        k->sealed.public_len = (uint16_t)public_len;
+        memcpy(k->sealed.private_part, in + IN_SLOT_PRIVATE, (size_t)private_len);
+        memcpy(k->sealed.public_part, in + IN_SLOT_PUBLIC, (size_t)public_len);
+        return true;
 }
 
 static bool key_slot_read(const uint8_t *in, key_slot *k)
 {
         uint64_t kind = le_read(in, 2);
-        if (kind > SLOT_KEY_FILE)
+        if (kind > SLOT_TPM)
                 return false;
         k->kind = (slot_kind)kind;
         memcpy(k->salt, in + IN_SLOT_SALT, sizeof k->salt);
@@ -65,6 +95,8 @@ static bool key_slot_read(const uint8_t *in, key_slot *k)
         k->mem_bytes = le_read(in + IN_SLOT_MEM, 8);
         memcpy(k->nonce, in + IN_SLOT_NONCE, sizeof k->nonce);
         memcpy(k->wrapped, in + IN_SLOT_WRAPPED, sizeof k->wrapped);
+        if (k->kind == SLOT_TPM && !tpm_read(in, k))
+                return false;
         if (k->kind != SLOT_PASSPHRASE)
                 return k->ops == 0 && k->mem_bytes == 0;
         return k->ops >= 1 && k->ops <= ARGON_OPS_MAX && k->mem_bytes >= ARGON_MEM_MIN

@@ -95,8 +95,7 @@ err store_unlock_secret(store *s, slot_kind kind, view secret)
         return e;
 }
 
-/* All that an open store holds, as the next generation. */
-static err write_out(store *s)
+err store_write_out(store *s)
 {
         region payload;
         region_init(&payload, CONTAINER_PAYLOAD_MAX);
@@ -153,7 +152,7 @@ err store_rotate(store *s, uint32_t proof_slot, const uint8_t proof[static 32], 
                 memset(s->info.slots, 0, sizeof s->info.slots);
                 s->info.slots[0] = one;
                 memcpy(s->secrets->vault_key, key, sizeof key);
-                e = write_out(s);
+                e = store_write_out(s);
                 if (failed(e)) {
                         s->info = old_info;
                         memcpy(s->secrets->vault_key, old_key, sizeof old_key);
@@ -161,7 +160,7 @@ err store_rotate(store *s, uint32_t proof_slot, const uint8_t proof[static 32], 
                 wipe(old_key, sizeof old_key);
                 /* The other copy is still under the old key. When this write fails the next change makes up for it. */
                 if (!failed(e))
-                        (void)!failed(write_out(s));
+                        (void)!failed(store_write_out(s));
         }
         wipe(key, sizeof key);
         return e;
@@ -256,7 +255,7 @@ err store_put(store *s, view name, view host, view secret)
         } else {
                 row_insert(k, at, &row);
         }
-        err e = write_out(s);
+        err e = store_write_out(s);
         if (failed(e) && found)
                 k->credentials[at] = old;
         if (failed(e) && !found)
@@ -277,7 +276,7 @@ err store_remove(store *s, view name)
                 return FAIL(NO_TARGET);
         lease_credential old = s->secrets->credentials[at];
         row_remove(s->secrets, at);
-        err e = write_out(s);
+        err e = store_write_out(s);
         if (failed(e))
                 row_insert(s->secrets, at, &old);
         wipe(&old, sizeof old);
@@ -289,7 +288,7 @@ err store_set_chain(store *s, const store_chain *chain)
         assert(store_is_open(s) && chain->next_sequence > 0);
         store_chain old = s->chain;
         s->chain = *chain;
-        err e = write_out(s);
+        err e = store_write_out(s);
         if (failed(e))
                 s->chain = old;
         return e;

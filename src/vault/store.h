@@ -25,6 +25,7 @@ typedef struct store_secrets store_secrets;
 
 /* Most exports that are kept; fewer when they do not fit. */
 constexpr size_t STORE_EXPORTS = 64;
+constexpr size_t STORE_QUOTE_MAX = 8 * 1024;
 /* From here on, in percent of the place taken by exports that nobody has acknowledged, it is an alarm. */
 constexpr unsigned STORE_EXPORTS_ALARM = 80;
 
@@ -104,14 +105,27 @@ err store_put(store *s, view name, view host, view secret);
 /* err NO_TARGET: no such name */
 err store_remove(store *s, view name);
 
+/* Another way to open: kind, salt, numbers and sealed object of `public_part`; `wrapping` is what
+ * container_wrapping_key gives for it. Both copies have it then.
+ * err OUT_OF_RANGE: no such kind or numbers; NO_ROOM: all slots are taken; SYSTEM, BAD_FILE */
+err store_slot_add(store *s, const key_slot *public_part, const uint8_t wrapping[static 32], uint32_t *index);
+/* Removes the slots whose bits are set, from both copies. What older sectors of the disk keep is another matter.
+ * err NO_TARGET: one of them is empty; LAST_SLOT: no passphrase and no key file would be left; SYSTEM, BAD_FILE */
+err store_slots_remove(store *s, uint32_t which);
+
 /* Writes chain alone: boot count at start (clean false), clean at the end. */
 err store_set_chain(store *s, const store_chain *chain);
+
+/* What is stored of one export. `quote` is empty where no TPM has signed it. */
+typedef struct store_exported {
+        view body, signature, quote;
+} store_exported;
 
 /* Appends one export and moves the chain in the same write: `sequence` must be chain.next_sequence. Drops acknowledged
  * ones, the oldest first, when there are STORE_EXPORTS and where room is short; never another. `clean` goes into the
  * chain.
- * err OUT_OF_RANGE: another sequence; EXPORTS_FULL: nothing may be dropped; NO_ROOM: does not fit even alone */
-err store_append_export(store *s, uint64_t sequence, view body, view signature, bool clean);
+ * err OUT_OF_RANGE: another sequence, a quote above STORE_QUOTE_MAX; EXPORTS_FULL: nothing may be dropped; NO_ROOM: does not fit even alone */
+err store_append_export(store *s, uint64_t sequence, const store_exported *files, bool clean);
 
 /* Somebody has fetched and verified these: they may be dropped when room is needed. Those that are not (or no longer)
  * here, and those acknowledged before, are passed over; one write for all, none when nothing changes.
@@ -130,7 +144,7 @@ store_exports store_exports_state(const store *s);
 bool store_export_next(const store *s, size_t *at, uint64_t *sequence, size_t *bytes);
 
 /* A stored export; 0 is the newest. Borrowed until the next change. err OUT_OF_RANGE: not (or no longer) here */
-err store_export(const store *s, uint64_t *sequence, view *body, view *signature);
+err store_export(const store *s, uint64_t *sequence, store_exported *out);
 
 /* The records as they go into the payload, and back: pure, for tests and fuzzing.
  * err BAD_FILE: a record is malformed, missing or twice */

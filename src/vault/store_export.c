@@ -39,12 +39,13 @@ static bool next_record(const store *s, size_t *at, view *bytes)
 
 bool store_export_next(const store *s, size_t *at, uint64_t *sequence, size_t *bytes)
 {
-        view record, body, signature;
+        view           record;
+        store_exported files;
         if (!next_record(s, at, &record))
                 return false;
-        err e = export_record_read(record, sequence, &body, &signature);
+        err e = export_record_read(record, sequence, &files);
         assert(!failed(e));
-        *bytes = body.len + signature.len;
+        *bytes = files.body.len + files.signature.len + files.quote.len;
         return true;
 }
 
@@ -100,14 +101,17 @@ static err compose(const store *s, view record, composed *out)
         return OK;
 }
 
-static err join_record(uint64_t sequence, view body, view signature, region *out)
+static err join_record(uint64_t sequence, const store_exported *files, region *out)
 {
-        uint8_t head[12];
+        uint8_t head[16];
+        bool    quoted = files->quote.len > 0;
         le_write(head, sequence, 8);
-        le_write(head + 8, body.len, 4);
-        TRY(region_append(out, (view){head, sizeof head}));
-        TRY(region_append(out, body));
-        return region_append(out, signature);
+        le_write(head + 8, files->body.len | (quoted ? STORE_QUOTED : 0), 4);
+        le_write(head + 12, files->quote.len, 4);
+        TRY(region_append(out, (view){head, quoted ? 16 : 12}));
+        TRY(region_append(out, files->body));
+        TRY(region_append(out, files->signature));
+        return region_append(out, files->quote);
 }
 
 static err write_with(store *s, const composed *next, const store_chain *chain)
@@ -132,23 +136,23 @@ static err write_with(store *s, const composed *next, const store_chain *chain)
         return OK;
 }
 
-err store_append_export(store *s, uint64_t sequence, view body, view signature, bool clean)
+err store_append_export(store *s, uint64_t sequence, const store_exported *files, bool clean)
 {
         assert(store_is_open(s));
-        if (sequence != s->chain.next_sequence)
+        if (sequence != s->chain.next_sequence || files->quote.len > STORE_QUOTE_MAX)
                 return FAIL(OUT_OF_RANGE);
         region   record;
         composed next = {};
         region_init(&record, CONTAINER_PAYLOAD_MAX);
         region_init(&next.exports, CONTAINER_PAYLOAD_MAX);
-        err e = join_record(sequence, body, signature, &record);
+        err e = join_record(sequence, files, &record);
         if (!failed(e))
                 e = compose(s, region_view(&record), &next);
         if (!failed(e)) {
                 store_chain chain = s->chain;
                 chain.next_sequence++;
                 chain.clean = clean;
-                secret_sha256(chain.previous, body);
+                secret_sha256(chain.previous, files->body);
                 e = write_with(s, &next, &chain);
         }
         region_end(&record);
@@ -205,10 +209,11 @@ store_exports store_exports_state(const store *s)
         return out;
 }
 
-err store_export(const store *s, uint64_t *sequence, view *body, view *signature)
+err store_export(const store *s, uint64_t *sequence, store_exported *out)
 {
         assert(store_is_open(s));
         view bytes, found = {};
+        *out = (store_exported){};
         for (size_t at = 0; next_record(s, &at, &bytes);) {
                 uint64_t here = le_read(bytes.data, 8);
                 if (*sequence == 0 || here == *sequence)
@@ -216,7 +221,7 @@ err store_export(const store *s, uint64_t *sequence, view *body, view *signature
         }
         if (found.len == 0)
                 return FAIL(OUT_OF_RANGE);
-        err e = export_record_read(found, sequence, body, signature);
+        err e = export_record_read(found, sequence, out);
         assert(!failed(e));
         return OK;
 }

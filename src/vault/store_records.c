@@ -2,7 +2,8 @@
  *
  * IDENTITY    signing seed 32, pepper 32, pseudonym key 32
  * CREDENTIAL  name, host, secret, each as length u16 and bytes
- * EXPORT      sequence u64, body length u32, body, signature file
+ * EXPORT      sequence u64, body length u32, body, signature file; with bit 31 of that length set, the quote's length
+ *             u32 stands behind it, and the quote at the end
  * CHAIN       next sequence u64, previous digest 32, boot count u64, clean u8
  * ACKNOWLEDGED  sequences u64, ascending, each of a stored export; absent when there is none */
 #include "vault/store_records.h"
@@ -14,6 +15,7 @@
 constexpr size_t IDENTITY_BYTES = 3 * 32;
 constexpr size_t CHAIN_BYTES = 8 + 32 + 8 + 1;
 constexpr size_t EXPORT_HEAD_BYTES = 8 + 4;
+constexpr size_t QUOTED_HEAD_BYTES = EXPORT_HEAD_BYTES + 4;
 constexpr size_t CREDENTIAL_MAX = 3 * 2 + LIMIT_NAME_BYTES + LIMIT_HOST_BYTES + LIMIT_CREDENTIAL_BYTES;
 
 static bool name_byte(uint8_t c)
@@ -109,25 +111,38 @@ static err load_chain(store_chain *c, view record)
         return c->next_sequence > 0 ? OK : FAIL(BAD_FILE);
 }
 
-err export_record_read(view record, uint64_t *sequence, view *body, view *signature)
+err export_record_read(view record, uint64_t *sequence, store_exported *out)
 {
+        *out = (store_exported){};
         if (record.len < EXPORT_HEAD_BYTES)
                 return FAIL(BAD_FILE);
-        size_t len = (size_t)le_read(record.data + 8, 4);
-        if (len > record.len - EXPORT_HEAD_BYTES)
+        uint64_t len = le_read(record.data + 8, 4), quote_len = 0;
+        size_t   head = EXPORT_HEAD_BYTES;
+        if ((len & STORE_QUOTED) != 0) {
+                len &= ~(uint64_t)STORE_QUOTED;
+                head = QUOTED_HEAD_BYTES;
+                if (record.len < head)
+                        return FAIL(BAD_FILE);
+                quote_len = le_read(record.data + EXPORT_HEAD_BYTES, 4);
+                if (quote_len == 0 || quote_len > STORE_QUOTE_MAX)
+                        return FAIL(BAD_FILE);
+        }
+        if (len + quote_len > record.len - head)
                 return FAIL(BAD_FILE);
+        size_t quote_at = record.len - (size_t)quote_len;
         *sequence = le_read(record.data, 8);
-        *body = view_slice(record, EXPORT_HEAD_BYTES, EXPORT_HEAD_BYTES + len);
-        *signature = view_slice(record, EXPORT_HEAD_BYTES + len, record.len);
+        out->body = view_slice(record, head, head + (size_t)len);
+        out->signature = view_slice(record, head + (size_t)len, quote_at);
+        out->quote = view_slice(record, quote_at, record.len);
         return OK;
 }
 
 /* Kept as records: they are large, few, and only ever passed on. */
 static err load_export(store *s, uint64_t *last, view record)
 {
-        uint64_t sequence;
-        view     body, signature;
-        TRY(export_record_read(record, &sequence, &body, &signature));
+        uint64_t       sequence;
+        store_exported files;
+        TRY(export_record_read(record, &sequence, &files));
         if (sequence <= *last || s->export_count == STORE_EXPORTS)
                 return FAIL(BAD_FILE);
         TRY(record_append(&s->exports, RECORD_EXPORT, record));

@@ -13,8 +13,15 @@ struct store_secrets {
         lease_credential credentials[LIMIT_CREDENTIALS]; /* in order of names */
 };
 
+/* In the length of an export's body: a quote stands behind the signature. */
+constexpr uint32_t STORE_QUOTED = 0x80000000;
+static_assert(CONTAINER_PAYLOAD_MAX < STORE_QUOTED);
+
+/* All that an open store holds, as the next generation. err NO_ROOM, SYSTEM, BAD_FILE */
+err store_write_out(store *s);
+
 /* Cuts an export record's bytes into its parts. err BAD_FILE */
-err export_record_read(view record, uint64_t *sequence, view *body, view *signature);
+err export_record_read(view record, uint64_t *sequence, store_exported *out);
 
 /* One of the stored exports has this sequence. */
 bool store_has_export(const store *s, uint64_t sequence);

@@ -10,7 +10,7 @@ static bool asked(uint64_t sequence, uint32_t signature, uint32_t offset)
         if (!keeper_hears(KEEPER_EXPORT_GET, &m) || m.len != sizeof get)
                 return false;
         memcpy(&get, m.bytes, sizeof get);
-        return get.sequence == sequence && get.signature == signature && get.offset == offset;
+        return get.sequence == sequence && get.file == signature && get.offset == offset;
 }
 
 /* One part comes; the exchange asks for the next or answers, whatever comes first. */

@@ -94,7 +94,7 @@ static void whole(board *b)
                         "\"generation\":3,\"exchanges_now\":4,\"connections_now\":0,\"queue_now\":0,"
                         "\"memory_now\":0,\"pressure_now\":0,\"lag_us\":0}],\"vault\":{\"state\":\"open\","
                         "\"credentials\":2,\"state_generation\":9,\"next_export\":5,"
-                        "\"exports\":{\"kept\":4,\"unacknowledged\":3,\"fill_percent\":79,\"alarm\":false}}}\n"),
+                        "\"exports\":{\"kept\":4,\"unacknowledged\":3,\"fill_percent\":79,\"alarm\":false},\"tpm\":\"absent\"}}\n"),
                "status", "the whole box is told");
         out.len = 0;
         status_write(&(status_facts){"1.0", "abc", b, nullptr, nullptr}, &out);
@@ -132,7 +132,7 @@ static void vault_documents(void)
                   "\"export_key\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\","
                   "\"export_key_number\":\"AAAAAAAAAAA=\",\"exports\":{\"kept\":0,\"unacknowledged\":0,"
                   "\"fill_percent\":0,\"alarm\":false},\"slots\":[{\"kind\":\"passphrase\",\"index\":1,\"ops\":3,"
-                  "\"mem_bytes\":67108864,\"salt\":\"AAAAAAAAAAAAAAAAAAAAAA==\"}]}\n"),
+                  "\"mem_bytes\":67108864,\"salt\":\"AAAAAAAAAAAAAAAAAAAAAA==\"}],\"tpm\":\"absent\"}\n"),
                "vault", "a sealed vault tells what unlocking needs");
         keeper_listed rows[LIMIT_CREDENTIALS];
         memset(rows, 'x', sizeof rows);

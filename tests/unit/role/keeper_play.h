@@ -302,7 +302,7 @@ static inline void play_exchange(usage_ring *r, ending e)
 static inline view play_export(play *p, uint64_t sequence, uint32_t signature, uint8_t *room)
 {
         static keeper_message answer;
-        keeper_export_get     get = {.sequence = sequence, .signature = signature};
+        keeper_export_get     get = {.sequence = sequence, .file = signature};
         for (;;) {
                 keeper_export_part part;
                 if (play_ask(p, KEEPER_EXPORT_GET, (view){(uint8_t *)&get, sizeof get}, &answer) != ERR_NONE)
@@ -320,9 +320,11 @@ static inline view play_export(play *p, uint64_t sequence, uint32_t signature, u
 static inline view play_stored(play *p, uint64_t sequence, store_chain *chain, uint8_t *room)
 {
         store s;
-        view  body = {}, signature, secret = {PLAY_KEY, sizeof PLAY_KEY};
+        store_exported files;
+        view  body = {}, secret = {PLAY_KEY, sizeof PLAY_KEY};
         bool  open = !failed(store_attach(&s, p->state, 0)) && !failed(store_unlock_secret(&s, SLOT_KEY_FILE, secret));
-        if (open && !failed(store_export(&s, &sequence, &body, &signature))) {
+        if (open && !failed(store_export(&s, &sequence, &files))) {
+                body = files.body;
                 memcpy(room, body.data, body.len);
                 room[body.len] = 0;
                 body.data = room;

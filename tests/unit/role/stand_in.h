@@ -265,6 +265,7 @@ static inline void stage_supervisor(stage *t)
         s->state = stage_file("state");
         s->key_file = stage_file("key");
         s->console = -1;
+        s->tpm = stage_file("tpm");
         s->resolv_conf = stage_file("resolv.conf");
         s->box_channel = stage_file("box");
         s->relays = 2;

@@ -50,15 +50,15 @@ static void each_role_has_its_own(void)
         const given       keeper[] = {{GRANT_BOARD, s->board_fd, 0, 0},   {GRANT_LEASE, s->lease_fd, 0, 0},
                                       {GRANT_LEDGER, s->ledger_fd, 0, 0}, {GRANT_VAULT_KEY, s->vault_key_fd, 0, 0},
                                       {GRANT_STATE, s->state, 0, 0},      {GRANT_KEY_FILE, s->key_file, 0, 0},
-                                      {GRANT_RING_WAKE, s->ring_wake, 0, 0}};
+                                      {GRANT_TPM, s->tpm, 0, 0},          {GRANT_RING_WAKE, s->ring_wake, 0, 0}};
         const given       resolver[] = {{GRANT_RESOLV_CONF, s->resolv_conf, 0, 0}};
         const given       admin[] = {{GRANT_LISTEN, s->admin_listener, 0, 0},
                                      {GRANT_BOARD, s->board_fd, 0, 0},
                                      {GRANT_BOX, s->box_channel, 0, 0}};
         child            *c[] = {stage_start(&t, ROLE_KEEPER), stage_start(&t, ROLE_RESOLVER), stage_start(&t,
                 ROLE_ADMIN)};
-        tap_ok(granted_exactly(c[0]->pid, keeper, 7), "keeper",
-               "is given board, lease, ledger, vault key, state, key file and bell, and nothing else");
+        tap_ok(granted_exactly(c[0]->pid, keeper, 8), "keeper",
+               "is given board, lease, ledger, vault key, state, key file, TPM and bell, and nothing else");
         tap_ok(granted_exactly(c[1]->pid, resolver, 1), "resolver", "is given the name servers' file and nothing else");
         tap_ok(granted_exactly(c[2]->pid, admin, 3), "admin",
                "is given its listener, the board and the channel to the box, and nothing else");
@@ -134,7 +134,7 @@ static void a_keeper_learns_all(child *of_ring)
         tap_ok(stage_heard(&t, keeper->pid, WIRE_RING_DEAD), "keeper", "hears then of rings whose relay is gone");
         spawn_tell(keeper, WIRE_FILE, 0, 0);
         must(stage_heard(&t, keeper->pid, WIRE_FILE), "mark");
-        size_t      rings = stage_count(&t, keeper->pid, WIRE_GRANT) - 7;
+        size_t      rings = stage_count(&t, keeper->pid, WIRE_GRANT) - 8;
         const said *ring = stage_granted(&t, keeper->pid, GRANT_RING);
         tap_ok(rings == 2 && ring != nullptr && ring->m.number == 5 && stage_count(&t, keeper->pid,
                 WIRE_RING_DEAD) == 1,
@@ -155,10 +155,11 @@ static void a_keeper_learns_all(child *of_ring)
 
 static void what_lacks_is_not_granted(void)
 {
-        t.s->key_file = -1;
+        t.s->key_file = t.s->tpm = -1;
         child *c = stage_start(&t, ROLE_KEEPER);
         tap_ok(stage_heard(&t, c->pid, WIRE_START) && stage_granted(&t, c->pid, GRANT_KEY_FILE) == nullptr, "keeper",
                "is given no key file when the command line names none");
+        tap_ok(stage_granted(&t, c->pid, GRANT_TPM) == nullptr, "keeper", "and no TPM when there is none");
         kill(c->pid, SIGKILL);
         stage_buried(&t, c);
         c->in_use = false;

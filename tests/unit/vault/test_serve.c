@@ -124,7 +124,8 @@ static void test_exports(void)
         keeper_export_get  q = {};
         keeper_export_part part;
         tap_ok(ask(KEEPER_EXPORT_GET, &q, sizeof q).code == ERR_OUT_OF_RANGE, "serve", "no export yet");
-        if (failed(store_append_export(&s, 1, (view){(const uint8_t *)body, len}, VIEW("sig"), false)))
+        const store_exported files = {{(const uint8_t *)body, len}, VIEW("sig"), VIEW("quote")};
+        if (failed(store_append_export(&s, 1, &files, false)))
                 abort();
         bool good = true;
         for (q.offset = 0; q.offset < len && good; q.offset += part.len) {
@@ -136,10 +137,16 @@ static void test_exports(void)
         tap_ok(good, "serve", "an export is told in parts");
         q.offset = (uint32_t)len + 1;
         tap_ok(ask(KEEPER_EXPORT_GET, &q, sizeof q).code == ERR_OUT_OF_RANGE, "serve", "nothing behind its end");
-        q = (keeper_export_get){.sequence = 1, .signature = 1};
+        q = (keeper_export_get){.sequence = 1, .file = EXPORT_SIGNATURE};
         good = !failed(ask(KEEPER_EXPORT_GET, &q, sizeof q));
         memcpy(&part, out_bytes, sizeof part);
         tap_ok(good && part.total == 3 && memcmp(part.bytes, "sig", 3) == 0, "serve", "and its signature");
+        q.file = EXPORT_QUOTE;
+        good = !failed(ask(KEEPER_EXPORT_GET, &q, sizeof q));
+        memcpy(&part, out_bytes, sizeof part);
+        tap_ok(good && part.total == 5 && memcmp(part.bytes, "quote", 5) == 0, "serve", "and its quote");
+        q.file = EXPORT_QUOTE + 1;
+        tap_ok(ask(KEEPER_EXPORT_GET, &q, sizeof q).code == ERR_OUT_OF_RANGE, "serve", "but no fourth file");
         q.sequence = 2;
         tap_ok(ask(KEEPER_EXPORT_GET, &q, sizeof q).code == ERR_OUT_OF_RANGE && failed(ask(KEEPER_EXPORT_GET, &q, 3)),
                "serve", "one there is not, and half a question");
@@ -153,7 +160,7 @@ static void test_acknowledging(void)
         uint64_t             sequences[STORE_EXPORTS + 1] = {1, 77};
         bool                 good = !failed(ask(KEEPER_EXPORT_LIST, nullptr, 0)) && out.len == sizeof row;
         memcpy(&row, out_bytes, sizeof row);
-        tap_ok(good && row.sequence == 1 && row.bytes == 3 * KEEPER_BYTES + 17 + 3 && row.acknowledged == 0, "serve",
+        tap_ok(good && row.sequence == 1 && row.bytes == 3 * KEEPER_BYTES + 17 + 3 + 5 && row.acknowledged == 0, "serve",
                "exports are listed");
         good = !failed(ask(KEEPER_STATUS, nullptr, 0));
         memcpy(&a, out_bytes, sizeof a);

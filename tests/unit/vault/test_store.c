@@ -111,18 +111,18 @@ static void test_credentials(void)
         char path[64];
         snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
         s.fd = open(path, O_RDONLY | O_CLOEXEC);
-        store_chain chain = {.next_sequence = 9};
+        store_chain    chain = {.next_sequence = 9};
+        store_exported files = {VIEW("b"), VIEW("s"), {}};
         tap_ok(store_put(&s, VIEW("new"), VIEW("h"), VIEW("s")).code == ERR_SYSTEM
                        && store_put(&s, VIEW("openai"), VIEW("h"), VIEW("s")).code == ERR_SYSTEM
                        && store_remove(&s, VIEW("mistral")).code == ERR_SYSTEM
-                       && store_append_export(&s, 1, VIEW("b"), VIEW("s"), false).code == ERR_SYSTEM
+                       && store_append_export(&s, 1, &files, false).code == ERR_SYSTEM
                        && store_set_chain(&s, &chain).code == ERR_SYSTEM,
                "store", "a file that cannot be written: every change is refused");
         uint64_t sequence = 0;
-        view     body, signature;
         tap_ok(store_credential_count(&s) == 2 && has(&s, 0, "mistral", "api.mistral.ai", "sk-1")
                        && has(&s, 1, "openai", "eu.api.openai.com", "sk-4") && s.chain.next_sequence == 1
-                       && store_export(&s, &sequence, &body, &signature).code == ERR_OUT_OF_RANGE,
+                       && store_export(&s, &sequence, &files).code == ERR_OUT_OF_RANGE,
                "store", "and undone");
         close(s.fd);
         store_close(&s);

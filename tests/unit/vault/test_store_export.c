@@ -11,20 +11,24 @@ static err append(store *s, size_t len, char fill)
 {
         char *body = malloc(len);
         memset(body, fill, len);
-        err e = store_append_export(s, s->chain.next_sequence, (view){(const uint8_t *)body, len}, VIEW("signature"),
-                                    false);
+        /* Every third has none. */
+        const store_exported files = {{(const uint8_t *)body, len},
+                                      VIEW("signature"),
+                                      s->chain.next_sequence % 3 == 0 ? (view){} : VIEW("quote")};
+        err e = store_append_export(s, s->chain.next_sequence, &files, false);
         free(body);
         return e;
 }
 
 static bool there(const store *s, uint64_t sequence, size_t len, char fill)
 {
-        view     body, signature;
-        uint64_t got = sequence;
-        if (failed(store_export(s, &got, &body, &signature)))
+        store_exported files;
+        uint64_t       got = sequence;
+        if (failed(store_export(s, &got, &files)))
                 return false;
-        return got == sequence && body.len == len && body.data[0] == (uint8_t)fill
-               && view_equal(signature, VIEW("signature"));
+        return got == sequence && files.body.len == len && files.body.data[0] == (uint8_t)fill
+               && view_equal(files.signature, VIEW("signature"))
+               && view_equal(files.quote, sequence % 3 == 0 ? (view){} : VIEW("quote"));
 }
 
 static void acknowledge_rest(store *s)
@@ -55,31 +59,32 @@ int main(void)
                 return 1;
         int      fd = state_new();
         store    s;
-        view     body, signature;
+        store_exported files;
         uint64_t newest = 0;
         uint8_t  digest[32];
         if (failed(state_open(&s, fd)))
                 return 1;
         tap_ok(s.chain.next_sequence == 1 && s.chain.boot_count == 0
-                       && store_export(&s, &newest, &body, &signature).code == ERR_OUT_OF_RANGE,
+                       && store_export(&s, &newest, &files).code == ERR_OUT_OF_RANGE,
                "store_export", "a new file has none");
+        const store_exported first = {VIEW("{}\n"), VIEW("signature"), VIEW("quote")};
         store_chain chain = {.next_sequence = 1, .boot_count = 3};
         tap_ok(!failed(store_set_chain(&s, &chain)), "store_export", "the chain is written alone");
-        tap_ok(!failed(store_append_export(&s, 1, VIEW("{}\n"), VIEW("signature"), true)), "store_export", "the first");
+        tap_ok(!failed(store_append_export(&s, 1, &first, true)), "store_export", "the first");
         secret_sha256(digest, VIEW("{}\n"));
         store_close(&s);
         tap_ok(!failed(state_open(&s, fd)) && s.chain.next_sequence == 2 && s.chain.clean && s.chain.boot_count == 3
                        && memcmp(s.chain.previous, digest, 32) == 0,
                "store_export", "moved the chain in the same write");
-        tap_ok(store_append_export(&s, 1, VIEW("x"), VIEW("s"), false).code == ERR_OUT_OF_RANGE
-                       && store_append_export(&s, 3, VIEW("x"), VIEW("s"), false).code == ERR_OUT_OF_RANGE,
+        tap_ok(store_append_export(&s, 1, &first, false).code == ERR_OUT_OF_RANGE
+                       && store_append_export(&s, 3, &first, false).code == ERR_OUT_OF_RANGE,
                "store_export", "no number is used twice or left out");
         bool good = true;
         for (int i = 2; i <= 64; i++)
                 good = good && !failed(append(&s, 1000, (char)('0' + i % 10)));
         newest = 0;
         uint64_t generation = s.info.generation;
-        tap_ok(good && s.export_count == STORE_EXPORTS && !failed(store_export(&s, &newest, &body, &signature))
+        tap_ok(good && s.export_count == STORE_EXPORTS && !failed(store_export(&s, &newest, &files))
                        && newest == 64,
                "store_export", "64 are kept");
         tap_ok(append(&s, 1000, 'x').code == ERR_EXPORTS_FULL && s.info.generation == generation
