@@ -17,7 +17,8 @@ TOP = HERE.parent.parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "client")]
 
 from box import UEFI_CODE, UEFI_VARS  # noqa: E402
-from tap import Tap, equal, eventually, holds  # noqa: E402
+from swtpm import SoftTpm  # noqa: E402
+from tap import Tap, equal, holds  # noqa: E402
 
 BOOT_S = 90
 MACHINE = ["qemu-system-x86_64", "-machine", "q35", "-accel", "tcg", "-cpu", "max", "-smp", "2", "-nodefaults",
@@ -67,19 +68,12 @@ def boot(folder, image, memory_mib, *devices):
 def boot_measured(folder, image):
     """By UEFI, with a TPM of software that has never been used."""
     shutil.copyfile(UEFI_VARS, folder / "vars")
-    state = folder / "tpm"
-    state.mkdir()
-    # It goes to another folder: its paths must be whole ones.
-    tpm = subprocess.Popen(["swtpm", "socket", "--tpm2", "--tpmstate", f"dir={state.resolve()}", "--ctrl",
-                            f"type=unixio,path={state.resolve()}/socket", "--terminate"])
+    tpm = SoftTpm(folder)
     try:
-        eventually((state / "socket").exists)
         return boot(folder, image, 512, "-drive", f"if=pflash,format=raw,readonly=on,file={UEFI_CODE}", "-drive",
-                    f"if=pflash,format=raw,file={folder}/vars", "-chardev", f"socket,id=tpm,path={state}/socket",
-                    "-tpmdev", "emulator,id=tpm0,chardev=tpm", "-device", "tpm-crb,tpmdev=tpm0")
+                    f"if=pflash,format=raw,file={folder}/vars", *tpm.start())
     finally:
-        tpm.kill()
-        tpm.wait()
+        tpm.stop()
 
 
 def judge_kernel(tap, said, manifest, way):
