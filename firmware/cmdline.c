@@ -38,6 +38,7 @@ static const struct {
         {VIEW_INIT("iommu.strict=1"), false},
         {VIEW_INIT("iommu.passthrough=0"), false},
         {VIEW_INIT("efi=disable_early_pci_dma"), false},
+        {VIEW_INIT("gpt"), false},
         {VIEW_INIT("transparent_hugepage=never"), false},
         {VIEW_INIT("kfence.sample_interval=0"), false},
         {VIEW_INIT("random.trust_cpu=on"), false},

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "firmware/cmdline.h"
+#include "firmware/gpt.h"
 #include "firmware/harden.h"
 #include "firmware/mounts.h"
 #include "firmware/uevent.h"
@@ -173,6 +174,7 @@ static err take_state(machine *m, notice *why)
         disks_find_state(m->root, &m->state);
         TRY(disks_judge_state(&m->state, why));
         memcpy(m->facts.state, m->state.name, sizeof m->facts.state);
+        TRY(gpt_settle_disk_of(m->root, m->state.name, why));
         read_kept(m);
         bool keyed = file_exists(m->root, "/config/vault.key");
         if (failed(service_command_make(&m->command, m->root, &m->facts.box, m->state.name, keyed))

@@ -9,7 +9,7 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "client")]
 
-from box import BOX_CONF, Box  # noqa: E402
+from box import BOX_CONF, IMAGE, Box, numbers  # noqa: E402
 from load import CHAT, user  # noqa: E402
 from tap import Tap, equal, holds  # noqa: E402
 
@@ -34,6 +34,12 @@ def serves(boot, memory_mib):
         equal(box.stop(), 0)
         exports = box.export()
         equal([one["kind"] for one in exports[-1:]], ["final"])
+        # Its disk has numbers of its own now, and is otherwise the image's.
+        before, after = numbers(IMAGE / "lethe.raw"), numbers(box.dir / "disk.raw")
+        equal({name for name in before if before[name] != after[name]}, {"disk", "lethe-state"})
+        if boot == "bios":
+            box.start()
+            equal((box.stop(), numbers(box.dir / "disk.raw")), (0, after))
 
 
 def refuses(more, words):

@@ -53,6 +53,24 @@ def partition(disk, name):
     raise RuntimeError(f"{disk} has no partition {name}")
 
 
+def numbers(disk):
+    """GUIDs of a GPT disk and of its partitions, by both tables, which must say the same."""
+    said = []
+    with open(disk, "rb") as file:
+        file.seek(0, os.SEEK_END)
+        for at in (512, file.tell() - 512):
+            file.seek(at)
+            head = file.read(92)
+            first, = struct.unpack("<Q", head[72:80])
+            file.seek(first * 512)
+            rows = [file.read(128) for _ in range(128)]
+            said.append({"disk": head[56:72]} | {row[56:128].decode("utf-16-le").rstrip("\0"): row[16:32] for row in rows
+                                                 if any(row)})
+    if said[0] != said[1]:
+        raise RuntimeError(f"{disk}: the two tables differ")
+    return said[0]
+
+
 class Monitor:
     """QEMU's control socket."""
 
