@@ -14,7 +14,7 @@ vm: image build ## the image in QEMU before the mock vendor, on the addresses of
 	@exec python3 -B scripts/vm.py
 
 prove-zero-log: image control-image build ## the canary proof on the booted image; writes build/zero-log.md and .json
-	@python3 -B tests/boot/zero_log.py --later 60 --report build/zero-log
+	@python3 -B tests/boot/prove.py --report build/zero-log
 
 image-for-test: $(if $(LETHE_NO_IMAGE)$(wildcard $(NEWEST)),no-image,image control-image)
 no-image:

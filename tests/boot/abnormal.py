@@ -4,11 +4,9 @@
 out, a machine that is reset, switched off, or loses its power. Nothing of what was said may stand in memory, on the disk,
 on the console or on the wire outside TLS afterwards; nor any secret of a TLS connection that is closed.
 
-    abnormal.py [--all] [--report FILE]       --all: every role by every signal (make prove-zero-log)
+prove.py kills every role by every signal (make prove-zero-log); here are those that hold most.
 """
 
-import argparse
-import json
 import pathlib
 import signal
 import sys
@@ -161,21 +159,15 @@ def control(search, image):
 
 
 def main():
-    words = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    words.add_argument("--all", action="store_true")
-    words.add_argument("--report", type=pathlib.Path)
-    asked = words.parse_args()
     tap, clean, found_out = Tap("abnormal"), Search(), Search()
     with tempfile.TemporaryDirectory(dir=TOP / "build") as scratch:
         image = troubled.make_image(pathlib.Path(scratch) / "clean")
-        go_through(tap, clean, image, EVERY if asked.all else SOME)
+        go_through(tap, clean, image, SOME)
         image = troubled.make_image(pathlib.Path(scratch) / "nowipe", TOP / "build/nowipe/bin")
         with tap.case("without wiping the same search finds words and secrets of closed connections"):
             control(found_out, image)
             secrets = sum(row.endswith("TLS secret") for row in found_out.hunt.hits)
             holds(len(found_out.hunt.hits) > CONTROL_LEAST and secrets > 0, f"{len(found_out.hunt.hits)}, {secrets}")
-    if asked.report:
-        asked.report.with_suffix(".json").write_text(json.dumps({"clean": clean.rows, "control": found_out.rows}, indent=1))
     return tap.done()
 
 
