@@ -1,6 +1,9 @@
 #include "firmware/console.h"
 
 #include <fcntl.h>
+#include <linux/tty.h>
+#include <linux/vt.h>
+#include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -32,10 +35,13 @@ void console_open(console *c, const char *root, bool serial)
                 file_path at;
                 if (c->tty[i].fd >= 0 || failed(file_path_make(&at, root, ttys[i], (view){})))
                         continue;
-                c->tty[i].fd = open(at.text, O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+                c->tty[i].fd = open(at.text, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
                 c->tty[i].dirty = c->tty[i].whole = true;
-                if (c->tty[i].fd >= 0)
-                        calm(c->tty[i].fd);
+                if (c->tty[i].fd < 0)
+                        continue;
+                calm(c->tty[i].fd);
+                /* There is one terminal: no key leads to another. A serial line knows no such thing. */
+                (void)ioctl(c->tty[i].fd, VT_LOCKSWITCH, 1);
         }
 }
 
@@ -43,6 +49,24 @@ void console_renew(console *c)
 {
         for (size_t i = 0; i < CONSOLES; i++)
                 c->tty[i].dirty = c->tty[i].whole = true;
+}
+
+void console_leave(console *c)
+{
+        for (size_t i = 0; i < CONSOLES; i++) {
+                c->tty[i].dirty = c->tty[i].whole = false;
+                c->tty[i].len = c->tty[i].sent = 0;
+        }
+        c->drawn = false;
+}
+
+void console_forget(console *c)
+{
+        /* A terminal keeps the last 4 KiB that were typed in its line discipline. Another one in its place and back
+         * frees that memory, and what is freed is wiped. */
+        for (size_t i = 0; i < CONSOLES; i++)
+                if (c->tty[i].fd >= 0 && ioctl(c->tty[i].fd, TIOCSETD, &(int){N_NULL}) == 0)
+                        (void)ioctl(c->tty[i].fd, TIOCSETD, &(int){N_TTY});
 }
 
 void console_show(console *c, const screen *s)

@@ -1,5 +1,5 @@
 /* firmware/console: where the screen is shown: the terminal of the machine, and a serial line where the kernel was told
- * of one. Nothing is read from them. */
+ * of one. The console role draws on them and reads from them; PID 1 draws only while there is none, and never reads. */
 #ifndef FIRMWARE_CONSOLE_H
 #define FIRMWARE_CONSOLE_H
 
@@ -19,6 +19,10 @@ void console_open(console *c, const char *root, bool serial);
 void console_show(console *c, const screen *s);
 /* The next drawing covers all: the kernel may have written over it. */
 void console_renew(console *c);
+/* Somebody else draws from now on. */
+void console_leave(console *c);
+/* What the kernel still holds of what was typed goes, also what nobody has read. */
+void console_forget(console *c);
 /* Goes on with what waits. True when a terminal is still to take something. */
 bool console_flush(console *c);
 

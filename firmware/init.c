@@ -42,12 +42,13 @@ static void on_signals(machine *m, int fd)
 
 static void wait_for_news(machine *m, int signals)
 {
-        struct pollfd fds[4 + POWER_BUTTONS];
+        struct pollfd fds[5 + POWER_BUTTONS];
         nfds_t        n = 0;
         fds[n++] = (struct pollfd){.fd = signals, .events = POLLIN};
         fds[n++] = (struct pollfd){.fd = m->service.words, .events = POLLIN};
         fds[n++] = (struct pollfd){.fd = m->uevents, .events = POLLIN};
         fds[n++] = (struct pollfd){.fd = box_channel_poll(&m->channel, clock_ms()), .events = POLLIN};
+        fds[n++] = (struct pollfd){.fd = m->attendant.channel, .events = POLLIN};
         for (size_t i = 0; i < m->power.count; i++)
                 fds[n++] = (struct pollfd){.fd = m->power.fds[i], .events = POLLIN};
         if (poll(fds, n, machine_wait_ms(m)) <= 0)
@@ -56,7 +57,9 @@ static void wait_for_news(machine *m, int signals)
                 machine_hear(m);
         if (fds[3].revents != 0)
                 machine_hear_box(m, clock_ms());
-        for (nfds_t i = 4; i < n; i++)
+        if ((fds[4].revents & POLLIN) != 0)
+                machine_hear_console(m, clock_ms());
+        for (nfds_t i = 5; i < n; i++)
                 if ((fds[i].revents & POLLIN) != 0 && power_pressed(fds[i].fd))
                         machine_end(m, false, clock_ms());
         if ((fds[0].revents & POLLIN) != 0)

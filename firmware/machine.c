@@ -10,18 +10,20 @@
 #include "firmware/mounts.h"
 #include "firmware/uevent.h"
 
-enum : uint64_t { DEVICES_MS = 20000, QUIET_MS = 400, LOOK_MS = 200, LOOK_RUNNING_MS = 2000, LINK_MS = 3000,
-                MINUTE_MS = 60000 };
+enum : uint64_t { DEVICES_MS = 20000, QUIET_MS = 400, LOOK_MS = 200, LOOK_RUNNING_MS = 2000, LINK_MS = 3000 };
 enum : int { TURN_MS = 50, TURN_IDLE_MS = 500, TURN_DRAWING_MS = 20 };
 
 /* Loaded without being asked for: the config drive may be any of them, and a button does not name what reads it. */
 static const view always[] = {VIEW_INIT("vfat"), VIEW_INIT("nls_cp437"), VIEW_INIT("nls_ascii"),
-                              VIEW_INIT("nls_iso8859_1"), VIEW_INIT("isofs"), VIEW_INIT("button"), VIEW_INIT("evdev")};
+                              VIEW_INIT("nls_iso8859_1"), VIEW_INIT("isofs"), VIEW_INIT("button"), VIEW_INIT("evdev"),
+                              VIEW_INIT("efivarfs")};
 
 void machine_begin(machine *m, const char *root)
 {
         *m = (machine){.root = root, .uevents = -1, .kept_fd = -1};
         console_begin(&m->console);
+        console_role_begin(&m->attendant);
+        m->keeper_pair[0] = m->keeper_pair[1] = -1;
         service_begin(&m->service);
         box_channel_begin(&m->channel);
         watchdog_begin(&m->watchdog);
@@ -109,6 +111,7 @@ static void modules_leave(machine *m)
         power_open(&m->power, m->root);
         m->facts.button = m->power.count > 0;
         m->facts.watchdog = file_exists(m->root, "/dev/watchdog0");
+        platform_look(m->root, &m->facts.platform);
 }
 
 static cause plug(machine *m, uint64_t now_ms)
@@ -236,8 +239,15 @@ static void start(machine *m, uint64_t now_ms)
         int theirs = -1;
         if (m->service.pid != 0 || now_ms < m->service.start_at_ms || failed(box_channel_open(&m->channel, &theirs)))
                 return;
-        if (!failed(service_give(&m->command, "--box-channel", theirs)))
-                (void)!failed(service_start_due(&m->service, &m->command, now_ms));
+        err e = service_give(&m->command, "--box-channel", theirs);
+        if (!failed(e) && m->keeper_pair[0] >= 0)
+                e = service_give(&m->command, "--console", m->keeper_pair[0]);
+        if (!failed(e))
+                e = service_start_due(&m->service, &m->command, now_ms);
+        m->facts.waiting.len = 0;
+        if (failed(e))
+                notice_set(&m->facts.waiting, "for a process: the kernel had none for lethed; give the box more memory",
+                           (view){}, "");
         close(theirs);
 }
 
@@ -277,7 +287,7 @@ static void take_sentence(machine *m, view text)
         notice_add(&f->words[at], text);
 }
 
-static void count_death(machine *m, const char *role, int status)
+void machine_count_death(machine *m, const char *role, int status)
 {
         m->facts.death = (screen_death){role, status, m->facts.death.count + 1};
 }
@@ -295,7 +305,7 @@ static void take_line(void *context, view line)
                 memset(m->facts.words, 0, sizeof m->facts.words);
                 break;
         case SAID_ROLE_DIED:
-                count_death(m, said_role_name(s.first), (int)(s.second & 0xffff));
+                machine_count_death(m, said_role_name(s.first), (int)(s.second & 0xffff));
                 break;
         case SAID_SEALED:
         case SAID_OPEN:
@@ -321,11 +331,11 @@ void machine_hear(machine *m)
 
 void machine_reaped(machine *m, pid_t pid, int status, uint64_t now_ms)
 {
-        if (pid != m->service.pid || pid == 0)
+        if (machine_console_reaped(m, pid, status, now_ms) || pid != m->service.pid || pid == 0)
                 return;
         machine_hear(m);
         if (m->phase != PHASE_DRAIN)
-                count_death(m, "lethed", status);
+                machine_count_death(m, "lethed", status);
         service_died(&m->service, now_ms);
         box_channel_end(&m->channel);
         m->facts.serving = false;
@@ -370,17 +380,6 @@ static cause step(machine *m, uint64_t now_ms)
         return why;
 }
 
-static void draw(machine *m, uint64_t now_ms)
-{
-        screen s;
-        m->facts.phase = m->phase;
-        if (m->facts.up_min != now_ms / MINUTE_MS)
-                console_renew(&m->console);
-        m->facts.up_min = now_ms / MINUTE_MS;
-        screen_draw(&m->facts, &s);
-        console_show(&m->console, &s);
-}
-
 void machine_turn(machine *m, uint64_t now_ms)
 {
         cause why;
@@ -392,10 +391,11 @@ void machine_turn(machine *m, uint64_t now_ms)
                         m->entered = false;
                         m->entered_ms = now_ms;
                         m->look_at_ms = 0;
-                        draw(m, now_ms);
+                        machine_show(m, now_ms);
                 }
         } while (why != CAUSE_NONE && m->phase != PHASE_OFF);
-        draw(m, now_ms);
+        machine_attend(m, now_ms);
+        machine_show(m, now_ms);
 }
 
 int machine_wait_ms(const machine *m)

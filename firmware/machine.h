@@ -3,7 +3,7 @@
 #define FIRMWARE_MACHINE_H
 
 #include "firmware/box_channel.h"
-#include "firmware/console.h"
+#include "firmware/console_role.h"
 #include "firmware/disks.h"
 #include "firmware/kept.h"
 #include "firmware/modules.h"
@@ -22,6 +22,8 @@ typedef struct machine {
         int             uevents; /* -1: not heard any more */
         screen_facts    facts;
         console         console;
+        console_role    attendant; /* draws on it and reads from it while it lives */
+        int             keeper_pair[2]; /* lethed's end and the attendant's, for as long as the box runs; -1: none */
         modules         modules;
         power           power;
         watchdog        watchdog;
@@ -50,6 +52,14 @@ void machine_hear(machine *m);
 err machine_keep(machine *m);
 /* Reads what lethed's admin role asks and tells (machine_asked.c). */
 void machine_hear_box(machine *m, uint64_t now_ms);
+/* Starts the console role when it is due; what it asks; that it has ended (machine_console.c). */
+void machine_attend(machine *m, uint64_t now_ms);
+void machine_hear_console(machine *m, uint64_t now_ms);
+bool machine_console_reaped(machine *m, pid_t pid, int status, uint64_t now_ms);
+/* Shows what the facts say, through the role or on the terminals themselves. */
+void machine_show(machine *m, uint64_t now_ms);
+/* A role of the box, or lethed, has died. `role` is static. */
+void machine_count_death(machine *m, const char *role, int status);
 /* How long nothing will happen by itself. */
 int machine_wait_ms(const machine *m);
 

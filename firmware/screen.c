@@ -2,8 +2,16 @@
 
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 
-enum : size_t { VALUE_AT = 13, LINE_BYTES = 256 };
+enum : size_t {
+        VALUE_AT = 13,
+        LINE_BYTES = 256,
+        IMAGE_SHOWN_BYTES = 8,
+        PRINT_SHOWN = 8 * 5 - 1, /* of a fingerprint, on the first page */
+        EXPORT_KEY_AT = 10,      /* behind "Ed" and the key's number */
+};
+enum : uint64_t { DAY_S = 86400, IMAGE_OLD_DAYS = 90, EXPIRY_WARNING_DAYS = 30 };
 
 /* A line being written; what goes beyond the screen's edge is cut. */
 typedef struct pen {
@@ -97,7 +105,97 @@ static void draw_image(pen *p, const image *i)
         emit_text(&p->line, "  kernel ");
         emit_text(&p->line, i->kernel);
         pen_end(p);
-        p->row++;
+}
+
+static void date(emit *e, uint64_t seconds)
+{
+        struct tm t = {};
+        time_t    at = (time_t)seconds;
+        char      text[sizeof "9999-12-31"] = {};
+        if (gmtime_r(&at, &t) != nullptr && strftime(text, sizeof text, "%Y-%m-%d", &t) > 0)
+                emit_text(e, text);
+}
+
+static uint64_t days_since(const screen_facts *f, uint64_t then_s)
+{
+        return f->clock_known && f->now_s > then_s ? (f->now_s - then_s) / DAY_S : 0;
+}
+
+static void draw_age(pen *p, const screen_facts *f)
+{
+        uint64_t days = days_since(f, f->image.epoch_s);
+        if (f->image.epoch_s == 0)
+                return;
+        pen_begin(p, "image");
+        emit_hex(&p->line, (view){f->image.root, IMAGE_SHOWN_BYTES});
+        emit_text(&p->line, "  of ");
+        date(&p->line, f->image.epoch_s);
+        if (days > IMAGE_OLD_DAYS) {
+                emit_text(&p->line, "  ");
+                emit_u64(&p->line, days);
+                emit_text(&p->line, " DAYS OLD: look for an update");
+        }
+        pen_end(p);
+}
+
+static void draw_platform(pen *p, const platform *f)
+{
+        static const char *const signers[] = {[BOX_UNSIGNED] = "",
+                                              [BOX_SIGNED_THROW_AWAY] = " WITH A THROW-AWAY KEY",
+                                              [BOX_SIGNED_OWNER] = " with its owner's key"};
+        if (!f->known)
+                return;
+        pen_begin(p, "started by");
+        emit_text(&p->line, f->uefi ? "UEFI" : "BIOS");
+        emit_text(&p->line, f->secure_boot ? ", Secure Boot on" : ", Secure Boot off");
+        emit_text(&p->line, signers[f->signing]);
+        emit_text(&p->line, f->tpm ? ", TPM" : ", no TPM");
+        pen_end(p);
+}
+
+static bool known(view bytes)
+{
+        uint8_t any = 0;
+        for (size_t i = 0; i < bytes.len; i++)
+                any |= bytes.data[i];
+        return any != 0;
+}
+
+/* In groups of four digits, as certificate viewers have it. */
+static void print(emit *e, view bytes)
+{
+        for (size_t i = 0; i < bytes.len; i += 2) {
+                emit_text(e, i == 0 ? "" : " ");
+                emit_hex(e, view_slice(bytes, i, i + 2));
+        }
+}
+
+static void draw_keys(pen *p, const screen_facts *f)
+{
+        const box_identity *b = &f->identity;
+        const struct {
+                const char *name;
+                view        bytes;
+        } rows[] = {{"TLS key", {b->tls_certificate, sizeof b->tls_certificate}},
+                    {"admin key", {b->admin_certificate, sizeof b->admin_certificate}},
+                    {"export key", {b->export_key, sizeof b->export_key}}};
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+                if (!known(rows[i].bytes))
+                        continue;
+                pen_begin(p, rows[i].name);
+                print(&p->line, view_slice(rows[i].bytes, i == 2 ? EXPORT_KEY_AT : 0, i == 2 ? 42 : 32));
+                p->line.len = p->line.len < VALUE_AT + PRINT_SHOWN ? p->line.len : VALUE_AT + PRINT_SHOWN;
+                emit_text(&p->line, " ...");
+                pen_end(p);
+        }
+        const bool far = f->now_s + EXPIRY_WARNING_DAYS * DAY_S < b->certificate_end_s;
+        if (b->certificate_end_s == 0 || !f->clock_known || far)
+                return;
+        pen_begin(p, "CERTIFICATE");
+        emit_text(&p->line, f->now_s >= b->certificate_end_s ? "HAS EXPIRED on " : "expires on ");
+        date(&p->line, b->certificate_end_s);
+        emit_text(&p->line, ": put a new one in");
+        pen_end(p);
 }
 
 static const char *state_words(const screen_facts *f)
@@ -134,7 +232,24 @@ static void draw_state(pen *p, const screen_facts *f)
                 emit_text(&p->line, f->watchdog ? "watchdog" : "no watchdog");
                 pen_end(p);
         }
-        p->row++;
+}
+
+static void draw_ways(pen *p, const box *b)
+{
+        if (b->gateway4.family == 0 && b->gateway6.family == 0 && b->resolver_count == 0)
+                return;
+        pen_begin(p, "gateway");
+        if (b->gateway4.family != 0)
+                address(&p->line, &b->gateway4);
+        emit_text(&p->line, b->gateway4.family != 0 && b->gateway6.family != 0 ? ", " : "");
+        if (b->gateway6.family != 0)
+                address(&p->line, &b->gateway6);
+        emit_text(&p->line, b->resolver_count > 0 ? "  DNS" : "");
+        for (size_t i = 0; i < b->resolver_count; i++) {
+                emit_byte(&p->line, ' ');
+                address(&p->line, &b->resolvers[i]);
+        }
+        pen_end(p);
 }
 
 static void draw_network(pen *p, const screen_facts *f)
@@ -154,6 +269,7 @@ static void draw_network(pen *p, const screen_facts *f)
                 address(&p->line, &f->box.addresses[i]);
                 pen_end(p);
         }
+        draw_ways(p, &f->box);
         pen_begin(p, "callers");
         url(&p->line, &f->box, f->box.listen);
         emit_text(&p->line, "/v1");
@@ -161,7 +277,6 @@ static void draw_network(pen *p, const screen_facts *f)
         pen_begin(p, "operators");
         url(&p->line, &f->box, f->box.admin);
         pen_end(p);
-        p->row++;
 }
 
 static void draw_death(pen *p, const screen_death *d)
@@ -190,8 +305,11 @@ void screen_draw(const screen_facts *f, screen *out)
         screen_clear(out);
         pen p = {.to = out};
         draw_image(&p, &f->image);
+        draw_age(&p, f);
         draw_state(&p, f);
+        draw_platform(&p, &f->platform);
         draw_network(&p, f);
+        draw_keys(&p, f);
         draw_death(&p, &f->death);
         say_long(&p, "waiting", notice_view(&f->waiting));
         say_long(&p, "FAULT", notice_view(&f->fault));
@@ -199,5 +317,57 @@ void screen_draw(const screen_facts *f, screen *out)
                 say_long(&p, "lethed says", notice_view(&f->words[i]));
         p.row = SCREEN_ROWS - 1;
         memset(out->cells[p.row], ' ', SCREEN_COLUMNS);
-        screen_put(out, SCREEN_ROWS - 1, 0, VIEW("Power button: drain and power off.  Ctrl-Alt-Del: drain and start again."));
+        screen_put(out, SCREEN_ROWS - 1, 0,
+                   VIEW("Power button: drain and power off.  Ctrl-Alt-Del: drain and start again."));
+}
+
+/* 32 bytes in two rows. */
+static void draw_whole(pen *p, const char *name, view bytes)
+{
+        p->row++;
+        say(p, name, "");
+        if (!known(bytes))
+                say(p, "", "not known yet: the relay has not told it");
+        for (size_t at = 0; known(bytes) && at < bytes.len; at += 16) {
+                pen_begin(p, "");
+                print(&p->line, view_slice(bytes, at, at + 16));
+                pen_end(p);
+        }
+}
+
+void screen_draw_prints(const screen_facts *f, screen *out)
+{
+        const box_identity *b = &f->identity;
+        screen_clear(out);
+        pen p = {.to = out};
+        draw_image(&p, &f->image);
+        draw_whole(&p, "callers' TLS certificate, SHA-256", (view){b->tls_certificate, 32});
+        draw_whole(&p, "operators' TLS certificate, SHA-256", (view){b->admin_certificate, 32});
+        draw_whole(&p, "key that signs the usage exports, Ed25519",
+                   view_slice((view){b->export_key, sizeof b->export_key}, EXPORT_KEY_AT, sizeof b->export_key));
+        draw_whole(&p, "this image, 'root' in its manifest.json", (view){f->image.root, 32});
+}
+
+void screen_draw_about(const screen_facts *f, screen *out)
+{
+        static const char *const rows[] = {
+                "Lethe, the relay that forgets. Its source, its licence, and how to make this image",
+                "again to the bit: the repository that this commit names.",
+                "",
+                "Third parts in this image, unmodified, from Debian:",
+                "  the Linux kernel and its modules   GPL-2.0",
+                "  systemd's boot loader and stub     LGPL-2.1-or-later",
+                "  GRUB                               GPL-3.0-or-later",
+                "and in the programs: mbedTLS, libsodium, libuv, c-ares, llhttp, cJSON, libseccomp.",
+                "",
+                "sbom.spdx.json beside the image names each with its version and digest;",
+                "image/README.md says where the source packages of the GPL's parts are.",
+        };
+        screen_clear(out);
+        pen p = {.to = out};
+        draw_image(&p, &f->image);
+        draw_age(&p, f);
+        p.row++;
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+                screen_put(out, p.row++, 0, view_of_text(rows[i]));
 }

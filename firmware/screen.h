@@ -2,12 +2,14 @@
 #ifndef FIRMWARE_SCREEN_H
 #define FIRMWARE_SCREEN_H
 
+#include "base/box_wire.h"
 #include "base/terminal.h"
 #include "firmware/box.h"
 #include "firmware/clock.h"
 #include "firmware/image.h"
 #include "firmware/network.h"
 #include "firmware/phase.h"
+#include "firmware/platform.h"
 #include "firmware/text.h"
 
 enum : size_t { SCREEN_WORDS = 3 };
@@ -37,11 +39,17 @@ typedef struct screen_facts {
         uint64_t     up_min;     /* since the start */
         uint64_t     restart_s;  /* until lethed starts again; 0: it runs, or is not wanted */
         screen_death death;
+        box_identity identity;   /* all zero: not known yet */
+        platform     platform;
+        uint64_t     now_s;      /* the box's clock */
         notice     fault;      /* of the box itself */
         notice     waiting;    /* what is missing for now */
         notice     words[SCREEN_WORDS]; /* of lethed's last start, the oldest first */
 } screen_facts;
 
 void screen_draw(const screen_facts *f, screen *out);
+/* Pages of the console's menu. */
+void screen_draw_prints(const screen_facts *f, screen *out);
+void screen_draw_about(const screen_facts *f, screen *out);
 
 #endif

@@ -34,7 +34,7 @@ import uki
 
 HERE = Path(__file__).resolve().parent
 INIT = "lethe-init"
-PROGRAMS = ("lethed", "lethe-keeper", "lethe-relay", "lethe-resolver", "lethe-admin")
+PROGRAMS = ("lethed", "lethe-console", "lethe-keeper", "lethe-relay", "lethe-resolver", "lethe-admin")
 # Left out of the root's digest: the file that holds it, and the folder that is there for it.
 SAYS_DIGEST = ("/etc/lethe", "/etc/lethe/image")
 # What the kernel starts when a hypervisor asks it for an orderly end.

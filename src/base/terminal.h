@@ -15,8 +15,8 @@ void screen_clear(screen *s);
 /* Cut at the edge; what is not printable becomes '?'. A row that is none is left out. */
 void screen_put(screen *s, size_t row, size_t column, view text);
 
-/* One terminal. A slow or stopped one never holds up who writes: what it does not take waits here, and a newer screen is
- * drawn once it has. */
+/* One terminal. A slow or stopped one never holds up who writes: what it does not take waits here, and a newer screen
+ * is drawn once it has. */
 typedef struct terminal {
         int     fd;    /* the owner's; -1: not there */
         bool    dirty; /* there is something newer than `has` */

@@ -28,7 +28,8 @@ MIB = 1 << 20
 UKI_MOST, DISK_PACKED_MOST = 24 * MIB, 60 * MIB
 FOLDERS = {"/bin", "/config", "/dev", "/etc", "/etc/lethe", "/lib", "/lib/modules", "/proc", "/run", "/sbin", "/sys"}
 LINKS = {"/sbin/poweroff": b"/init", "/sbin/reboot": b"/init"}
-PROGRAMS = {"/init", "/bin/lethed", "/bin/lethe-admin", "/bin/lethe-keeper", "/bin/lethe-relay", "/bin/lethe-resolver"}
+PROGRAMS = {"/init", "/bin/lethed", "/bin/lethe-admin", "/bin/lethe-console", "/bin/lethe-keeper",
+            "/bin/lethe-relay", "/bin/lethe-resolver"}
 TABLES = {"/etc/lethe/image", "/etc/lethe/sources", "/lib/modules/alias", "/lib/modules/order"}
 PT_INTERP = 3
 

@@ -28,7 +28,8 @@ static bool has(const char *part)
 static screen_facts running(void)
 {
         return (screen_facts){
-                .image = {.version = "1.0", .commit = "0123456789abcdef", .kernel = "6.12.1"},
+                .image = {.version = "1.0", .commit = "0123456789abcdef", .kernel = "6.12.1", .epoch_s = 1767225600,
+                          .root = {0xab, 0xcd, 0xef}},
                 .phase = PHASE_RUNNING,
                 .serving = true,
                 .has_box = true,
@@ -43,6 +44,8 @@ static screen_facts running(void)
                 .clock_known = true,
                 .button = true,
                 .up_min = 61,
+                .now_s = 1767225600 + 90 * 86400,
+                .platform.known = true,
         };
 }
 
@@ -50,10 +53,12 @@ static void test_running(void)
 {
         screen_facts f = running();
         screen_draw(&f, &shown);
-        bool good = row_is(0, "Lethe        1.0  commit 0123456789ab  kernel 6.12.1") && row_is(1, "")
+        bool good = row_is(0, "Lethe        1.0  commit 0123456789ab  kernel 6.12.1")
+                    && row_is(1, "image        abcdef0000000000  of 2026-01-01")
                     && row_is(2, "state        RUNNING  serving") && row_is(3, "vault        open")
                     && row_is(4, "stored on    vda3") && row_is(5, "up           61 min")
-                    && row_is(6, "devices      power button, no watchdog") && row_is(7, "")
+                    && row_is(6, "devices      power button, no watchdog")
+                    && row_is(7, "started by   BIOS, Secure Boot off, no TPM")
                     && row_is(8, "interface    eth0  52:54:00:12:34:56  link up")
                     && row_is(9, "address      10.0.2.15/24") && row_is(10, "             2001:db8::1/64")
                     && row_is(11, "callers      https://10.0.2.15:8443/v1")
@@ -69,6 +74,39 @@ static void test_running(void)
         tap_ok(has("RUNNING  the relay is down, starts again in 3 s") && has("NO LINK") && has("SEALED")
                        && has("set the clock chip") && has("https://192.0.2.1:443/v1"),
                SUBJECT, "a box in trouble");
+}
+
+/* What an owner compares, and what grows old. */
+static void test_keys(void)
+{
+        screen_facts f = running();
+        memset(f.identity.tls_certificate, 0x1a, sizeof f.identity.tls_certificate);
+        memset(f.identity.export_key, 0x2b, sizeof f.identity.export_key);
+        memcpy(f.identity.export_key, "Ed12345678", 10);
+        f.identity.certificate_end_s = f.now_s + 31 * 86400;
+        f.platform = (platform){true, true, true, true, BOX_SIGNED_THROW_AWAY};
+        f.box.gateway4 = (box_address){4, 0, {10, 0, 2, 2}};
+        f.box.resolvers[0] = (box_address){4, 0, {10, 0, 2, 3}};
+        f.box.resolver_count = 1;
+        screen_draw(&f, &shown);
+        tap_ok(has("started by   UEFI, Secure Boot on WITH A THROW-AWAY KEY, TPM")
+                       && has("gateway      10.0.2.2  DNS 10.0.2.3")
+                       && has("TLS key      1a1a 1a1a 1a1a 1a1a 1a1a 1a1a 1a1a 1a1a ...")
+                       && has("export key   2b2b 2b2b 2b2b") && !has("admin key") && !has("CERTIFICATE"),
+               SUBJECT, "who started it, the way out, the keys that are known");
+        f.now_s += 86400;
+        screen_draw(&f, &shown);
+        tap_ok(has("91 DAYS OLD: look for an update") && has("CERTIFICATE  expires on 2026-05-02: put a new one in"),
+               SUBJECT, "an old image, and a certificate 30 days ahead");
+        f.now_s += 31 * 86400;
+        screen_draw(&f, &shown);
+        tap_ok(has("CERTIFICATE  HAS EXPIRED on 2026-05-02"), SUBJECT, "an expired one");
+        screen_draw_prints(&f, &shown);
+        tap_ok(has("callers' TLS certificate, SHA-256") && has("2b2b 2b2b 2b2b 2b2b 2b2b 2b2b 2b2b 2b2b")
+                       && has("             not known yet: the relay") && has("abcd ef00 0000"),
+               SUBJECT, "all fingerprints in full");
+        screen_draw_about(&f, &shown);
+        tap_ok(has("GPL-2.0") && has("image/README.md"), SUBJECT, "where the sources are");
 }
 
 static void test_deaths(void)
@@ -128,6 +166,7 @@ static void test_any(void)
 int main(void)
 {
         test_running();
+        test_keys();
         test_deaths();
         test_sentences();
         test_any();

@@ -309,9 +309,12 @@ static void console_holds(void)
                 const char *sentence;
                 int (*attempt)(void);
                 int expected;
-        } tries[] = {{"opens a file for writing", open_to_write, DIES}, {"opens a file for reading", open_to_read, DIES},
-                     {"executes another program", execute, DIES},       {"forks", make_process, DIES},
-                     {"is traced", trace, DIES},                        {"makes a thread", make_thread, ENOSYS}};
+        } tries[] = {{"opens a file for writing", open_to_write, DIES},
+                     {"opens a file for reading", open_to_read, DIES},
+                     {"executes another program", execute, DIES},
+                     {"forks", make_process, DIES},
+                     {"is traced", trace, DIES},
+                     {"makes a thread", make_thread, ENOSYS}};
         for (size_t i = 0; i < sizeof tries / sizeof *tries; i++)
                 tap_ok(try_in_child(ROLE_CONSOLE, tries[i].attempt) == tries[i].expected, "console", tries[i].sentence);
 }
