@@ -184,6 +184,7 @@ static err take_state(machine *m, notice *why)
             || chown(m->command.state.text, SERVICE_UID, SERVICE_UID) != 0 || chmod(m->command.state.text, 0600) != 0)
                 return notice_fail(why, "The partition lethe-state cannot be given to the relay", (view){},
                                      ": start the box again.");
+        service_give_tpm(&m->command, m->root);
         return OK;
 }
 
@@ -307,6 +308,9 @@ static void take_line(void *context, view line)
         case SAID_ROLE_DIED:
                 machine_count_death(m, said_role_name(s.first), (int)(s.second & 0xffff));
                 break;
+        case SAID_TPM_REFUSED:
+                m->facts.tpm_refused = s.first;
+                break;
         case SAID_SEALED:
         case SAID_OPEN:
                 m->facts.vault = s.kind == SAID_OPEN ? SCREEN_VAULT_OPEN : SCREEN_VAULT_SEALED;
@@ -340,6 +344,7 @@ void machine_reaped(machine *m, pid_t pid, int status, uint64_t now_ms)
         box_channel_end(&m->channel);
         m->facts.serving = false;
         m->facts.vault = SCREEN_VAULT_UNKNOWN;
+        m->facts.tpm_refused = 0;
 }
 
 /* ---- DRAIN ---- */

@@ -27,6 +27,7 @@ static const struct {
 } rows[] = {
         {VIEW_INIT("lethed"), VIEW_INIT("GENERATION_UP"), SAID_UP},
         {VIEW_INIT("lethed"), VIEW_INIT("ROLE_DIED"), SAID_ROLE_DIED},
+        {VIEW_INIT("keeper"), VIEW_INIT("TPM_REFUSED"), SAID_TPM_REFUSED},
         {VIEW_INIT("keeper"), VIEW_INIT("VAULT_SEALED"), SAID_SEALED},
         {VIEW_INIT("keeper"), VIEW_INIT("VAULT_OPEN"), SAID_OPEN},
 };

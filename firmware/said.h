@@ -10,6 +10,7 @@ typedef enum said_kind {
         SAID_SENTENCE,  /* lethed's own: why it does not start, or refuses a configuration */
         SAID_UP,        /* a generation of relays serves */
         SAID_ROLE_DIED, /* first: role, second: wait status */
+        SAID_TPM_REFUSED, /* first: why, a keeper_tpm of ipc/keeper.h */
         SAID_SEALED, SAID_OPEN,
 } said_kind;
 

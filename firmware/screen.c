@@ -205,6 +205,18 @@ static const char *state_words(const screen_facts *f)
         return f->phase == PHASE_REFUSED ? "  nothing serves" : "";
 }
 
+static const char *tpm_words(int64_t why)
+{
+        switch (why) {
+        case 3:
+                return "does not release the key: the box was started from something else";
+        case 4:
+                return "does not know the key: it was cleared, or is another one";
+        default:
+                return "fails; the passphrase or key file opens the vault";
+        }
+}
+
 static void draw_state(pen *p, const screen_facts *f)
 {
         pen_begin(p, "state");
@@ -218,6 +230,8 @@ static void draw_state(pen *p, const screen_facts *f)
         pen_end(p);
         if (f->vault != SCREEN_VAULT_UNKNOWN)
                 say(p, "vault", f->vault == SCREEN_VAULT_OPEN ? "open" : "SEALED: run 'lethectl vault unlock'");
+        if (f->vault == SCREEN_VAULT_SEALED && f->tpm_refused != 0)
+                say(p, "tpm", tpm_words(f->tpm_refused));
         if (f->phase >= PHASE_RUNNING && f->state[0] != '\0')
                 say(p, "stored on", f->state);
         pen_begin(p, "up");

@@ -33,6 +33,7 @@ typedef struct screen_facts {
         network_card card;
         char         state[FILE_NAME_BYTES];
         screen_vault vault;
+        int64_t      tpm_refused; /* why the TPM does not open the vault, as the keeper says it; 0: nothing said */
         bool         clock_known;
         clock_source clock;
         bool         watchdog, button;

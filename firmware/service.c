@@ -43,6 +43,16 @@ err service_command_make(service_command *c, const char *root, const box *b, con
         return OK;
 }
 
+void service_give_tpm(service_command *c, const char *root)
+{
+        /* The kernel's resource manager, not the chip: what a dead holder has left in it is given back. */
+        if (!file_exists(root, "/dev/tpmrm0") || c->arguments + 2 >= SERVICE_ARGUMENTS
+            || failed(file_path_make(&c->tpm, root, "/dev/tpmrm0", (view){}))
+            || chown(c->tpm.text, SERVICE_UID, SERVICE_UID) != 0 || chmod(c->tpm.text, 0600) != 0)
+                return;
+        option(c, &c->arguments, "--tpm", c->tpm.text);
+}
+
 err service_give(service_command *c, const char *name, int fd)
 {
         size_t i = 0;

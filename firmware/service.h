@@ -27,7 +27,7 @@ typedef struct service_command {
         size_t       arguments;
         service_gift gifts[SERVICE_GIFTS];
         size_t       gift_count;
-        file_path   program, config, key_file, state, resolvers;
+        file_path   program, config, key_file, state, resolvers, tpm;
         char        relays[8];
 } service_command;
 
@@ -37,6 +37,9 @@ err service_command_make(service_command *c, const char *root, const box *b, con
 /* From the next start on lethed inherits this descriptor. Given again it replaces the one before.
  * err NO_ROOM */
 err service_give(service_command *c, const char *option, int fd);
+
+/* The TPM where there is one. One that cannot be given is none: a person opens the vault then. */
+void service_give_tpm(service_command *c, const char *root);
 
 typedef struct service {
         pid_t    pid;   /* 0: it does not run */

@@ -64,7 +64,8 @@ static void answer_file(admin_exchange *x)
         emit_u64(&extra, x->sequence);
         emit_text(&extra, "\r\n");
         admin_answer(x, &(admin_reply){200,
-                                       x->asked == EXPORT_SIGNATURE ? VIEW("text/plain; charset=utf-8") : VIEW("application/json"),
+                                       x->asked == EXPORT_SIGNATURE ? VIEW("text/plain; charset=utf-8")
+                                                                    : VIEW("application/json"),
                                        region_view(&x->file),
                                        {extra.bytes, extra.len}});
 }

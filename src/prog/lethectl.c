@@ -39,7 +39,8 @@ static const verb verbs[] = {
          "Vendor keys stay as they are: whoever saw them still has them, so renew those at the vendor. What the disk "
          "kept of old sectors opens by the old secret for ever"},
         {"vault",  "slot",   vault_slot,   "add tpm | remove N", 2, 2, BY_ADMIN,
-         "let the box's TPM open the vault at start, as long as it starts what it started now; or take a key slot away"},
+         "let the box's TPM open the vault at start, as long as it starts what it started now; or take a key slot "
+         "away"},
         {"key",    "make",   key_make,     "",      0, 0,   ON_BOTH "--project --models --expires --json ",
          "make a client key, show it once, and the entry for \"keys\" in lethe.json"},
         {"admin",  "token",  admin_token,  "",      0, 0,   " --name --json ",

@@ -82,9 +82,11 @@ static void exports_of(const config_node *root, keeper_status *out)
 /* Absent in the answer of a lethed that knew of none. */
 static keeper_tpm tpm_of(const config_node *root)
 {
-        static const char *const words[] = {[KEEPER_TPM_ABSENT] = "absent",           [KEEPER_TPM_UNUSED] = "unused",
-                                            [KEEPER_TPM_OPENED] = "opens",            [KEEPER_TPM_OTHER_START] = "other_start",
-                                            [KEEPER_TPM_OTHER_TPM] = "other_tpm", [KEEPER_TPM_FAILS] = "fails"};
+        static const char *const words[] = {
+                [KEEPER_TPM_ABSENT] = "absent",          [KEEPER_TPM_UNUSED] = "unused",
+                [KEEPER_TPM_OPENED] = "opens",           [KEEPER_TPM_OTHER_START] = "other_start",
+                [KEEPER_TPM_OTHER_TPM] = "other_tpm",    [KEEPER_TPM_FAILS] = "fails",
+        };
         view word;
         if (!get_text(root, "tpm", &word))
                 return KEEPER_TPM_ABSENT;

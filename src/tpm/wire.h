@@ -28,7 +28,7 @@ enum : uint32_t {
         TPM_RC_TESTING = 0x90a,
         TPM_RC_POLICY_FAIL = 0x99d, /* the policy of session 1: other PCR values */
         TPM_RC_PCR_CHANGED = 0x128,
-        TPM_RC_INTEGRITY = 0x1df, /* parameter 1: a private part that another TPM has made, or this one before a clear */
+        TPM_RC_INTEGRITY = 0x1df, /* parameter 1: a private part of another TPM, or of this one before a clear */
 
         /* where GetCapability begins to list */
         TPM_HANDLES_TRANSIENT = 0x80000000,

@@ -124,7 +124,8 @@ typedef struct store_exported {
 /* Appends one export and moves the chain in the same write: `sequence` must be chain.next_sequence. Drops acknowledged
  * ones, the oldest first, when there are STORE_EXPORTS and where room is short; never another. `clean` goes into the
  * chain.
- * err OUT_OF_RANGE: another sequence, a quote above STORE_QUOTE_MAX; EXPORTS_FULL: nothing may be dropped; NO_ROOM: does not fit even alone */
+ * err OUT_OF_RANGE: another sequence, a quote above STORE_QUOTE_MAX; EXPORTS_FULL: nothing may be dropped; NO_ROOM:
+ *     does not fit even alone */
 err store_append_export(store *s, uint64_t sequence, const store_exported *files, bool clean);
 
 /* Somebody has fetched and verified these: they may be dropped when room is needed. Those that are not (or no longer)

@@ -70,7 +70,10 @@ static void test_running(void)
         f.vault = SCREEN_VAULT_SEALED;
         f.clock = CLOCK_SOURCE_IMAGE;
         strcpy(f.box.listen, "192.0.2.1:443");
+        f.tpm_refused = 3;
         screen_draw(&f, &shown);
+        tap_ok(has("does not release the key: the box was started from something else"), SUBJECT,
+               "a TPM that keeps its key");
         tap_ok(has("RUNNING  the relay is down, starts again in 3 s") && has("NO LINK") && has("SEALED")
                        && has("set the clock chip") && has("https://192.0.2.1:443/v1"),
                SUBJECT, "a box in trouble");

@@ -40,6 +40,19 @@ static void test_command(void)
                "without a key file it starts sealed; without a number it counts processors");
 }
 
+static void test_tpm(void)
+{
+        char text[2048];
+        bool good = !failed(service_command_make(&command, tree_root, &some_box, "vda3", false));
+        service_give_tpm(&command, tree_root);
+        joined(text, sizeof text);
+        tap_ok(good && strstr(text, "--tpm") == nullptr, SUBJECT, "no TPM, no word of it");
+        tree_file("/dev/tpmrm0", "");
+        service_give_tpm(&command, tree_root);
+        joined(text, sizeof text);
+        tap_ok(getuid() != 0 || strstr(text, "/dev/tpmrm0 ") != nullptr, SUBJECT, "a TPM is given by its name");
+}
+
 static void test_backoff(void)
 {
         static const uint64_t want[] = {200, 200, 400, 800, 1600, 3200, 6400, 12800, 25600, 30000, 30000};
@@ -170,6 +183,7 @@ int main(void)
         tree_make();
         setenv("SECRET", "1", 1);
         test_command();
+        test_tpm();
         test_backoff();
         test_life();
         test_gifts();
