@@ -20,7 +20,7 @@ WIPING := -Wl,--wrap=free -Wl,--wrap=realloc
 # libsodium's arithmetic under the TLS library, in every configuration alike: src/net/tls_fast.c.
 FAST := -Wl,--wrap=mbedtls_ecp_mul -Wl,--wrap=mbedtls_ecp_mul_restartable \
         -Wl,--wrap=mbedtls_gcm_crypt_and_tag -Wl,--wrap=mbedtls_gcm_auth_decrypt
-LDFLAGS_PRODUCT := $(STATIC) $(WIPING) $(FAST)
+LDFLAGS_PRODUCT = $(STATIC) $(WIPING) $(FAST)
 # Named as archives: inside a shared library nothing could be wrapped.
 LIBS := -L/usr/local/lib -Lbuild/native -l:libmbedtls.a -l:libmbedx509.a -l:libmbedcrypto.a -l:libsodium.a -luv -lllhttp -lcjson -lcares -lseccomp -lm
 
@@ -34,10 +34,10 @@ CFLAGS_release := $(BASE_CFLAGS) $(HARD)
 CFLAGS_nowipe  := $(CFLAGS_release) -DLETHE_NO_WIPE
 CFLAGS_san     := $(COMMON) -O1 $(WARN) -fPIE $(SANITIZE) -DLETHE_NO_SANDBOX
 CFLAGS_fuzz    := $(COMMON) -O1 -Wno-c23-extensions -fPIE $(SANITIZE) -fsanitize=fuzzer-no-link -DLETHE_NO_SANDBOX
-LDFLAGS_release := $(LDFLAGS_PRODUCT)
-LDFLAGS_nowipe  := $(STATIC) $(FAST)
-LDFLAGS_san     := -pie $(SANITIZE) $(FAST)
-LDFLAGS_fuzz    := -pie $(SANITIZE) -fsanitize=fuzzer $(FAST)
+LDFLAGS_release = $(LDFLAGS_PRODUCT)
+LDFLAGS_nowipe  = $(STATIC) $(FAST)
+LDFLAGS_san     = -pie $(SANITIZE) $(FAST)
+LDFLAGS_fuzz    = -pie $(SANITIZE) -fsanitize=fuzzer $(FAST)
 CC_release := $(CC)
 CC_nowipe  := $(CC)
 CC_san     := $(CC)

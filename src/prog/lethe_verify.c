@@ -98,7 +98,7 @@ static void need_file(const char *path, region *out)
 
 static void say_fault(state *s, const char *what, const config_fault *fault)
 {
-        char text[512];
+        char text[640];
         snprintf(text, sizeof text, "%s at %s: %s", what, fault->pointer[0] != '\0' ? fault->pointer : "/", fault->text);
         say(s, false, text);
 }
@@ -119,7 +119,7 @@ static void check_quote(state *s, view body, view quote_file, const audit_export
 
 static void check_signature(state *s, const char *path, view body)
 {
-        char   beside[4096];
+        char   beside[4096 + 8];
         region signature;
         snprintf(beside, sizeof beside, "%s.sig", path);
         if (!read_file(beside, &signature))
@@ -134,7 +134,7 @@ static void check_signature(state *s, const char *path, view body)
 /* False: it cannot be read at all. */
 static bool check_one(state *s, const char *path, audit_export *e)
 {
-        char         beside[4096];
+        char         beside[4096 + 8];
         region       body, quote;
         config_fault fault;
         s->about = path;

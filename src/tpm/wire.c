@@ -36,11 +36,12 @@ enum : uint64_t {
         ALG_CFB = 0x43,
         CURVE_P256 = 0x03,
 
-        /* fixedTPM fixedParent sensitiveDataOrigin userWithAuth restricted, and decrypt or sign */
-        STORAGE_KEY = 0x00030072,
-        QUOTING_KEY = 0x00050072,
-        /* fixedTPM fixedParent: the policy alone opens it */
-        SEALED_OBJECT = 0x00000012,
+        /* fixedTPM fixedParent sensitiveDataOrigin userWithAuth noDA restricted, and decrypt or sign. noDA: without it
+         * each power cut counts as a wrong password, and after a few of them the TPM locks everybody out. */
+        STORAGE_KEY = 0x00030472,
+        QUOTING_KEY = 0x00050472,
+        /* fixedTPM fixedParent noDA: the policy alone opens it */
+        SEALED_OBJECT = 0x00000412,
 
         GENERATED = 0xff544347, /* TPM_GENERATED_VALUE: the TPM made what is signed */
         ATTEST_QUOTE = 0x8018,
