@@ -20,8 +20,8 @@ static const char manual[] =
         "lethe-verify: checks usage exports of a Lethe relay, offline\n"
         "\n"
         "  lethe-verify export FILE... --pub FILE [--ak FILE [--manifest FILE]] [--quote FILE] [--quiet]\n"
-        "      FILE           an export; its signature is FILE.sig, its quote FILE.quote. Several are one series, in the\n"
-        "                     order given: 'lethectl export pull' names them so that the shell sorts them right\n"
+        "      FILE           an export; its signature is FILE.sig, its quote FILE.quote. Several are one series, in\n"
+        "                     the order given: 'lethectl export pull' names them so that the shell sorts them right\n"
         "      --pub FILE     the relay's public key, as it was when the box was set up\n"
         "      --ak FILE      the key of the box's TPM, likewise (PEM): every export must have a quote by it\n"
         "      --manifest FILE  the release's manifest.json (check its signatures first): what was started must be it\n"
@@ -99,7 +99,8 @@ static void need_file(const char *path, region *out)
 static void say_fault(state *s, const char *what, const config_fault *fault)
 {
         char text[640];
-        snprintf(text, sizeof text, "%s at %s: %s", what, fault->pointer[0] != '\0' ? fault->pointer : "/", fault->text);
+        const char *place = fault->pointer[0] != '\0' ? fault->pointer : "/";
+        snprintf(text, sizeof text, "%s at %s: %s", what, place, fault->text);
         say(s, false, text);
 }
 

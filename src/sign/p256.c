@@ -62,7 +62,10 @@ void p256_write_pem(const p256_key *key, emit *out)
         emit_text(out, END "\n");
 }
 
-static const uint8_t *find(view v, const char *word) { return v.len == 0 ? nullptr : memmem(v.data, v.len, word, strlen(word)); }
+static const uint8_t *find(view v, const char *word)
+{
+        return v.len == 0 ? nullptr : memmem(v.data, v.len, word, strlen(word));
+}
 
 err p256_read_pem(view pem, p256_key *out)
 {

@@ -1,7 +1,5 @@
 #include "usage/audit.h"
 
-#include <stdio.h>
-
 #include "base/arena.h"
 #include "base/secret.h"
 
@@ -209,15 +207,19 @@ static const audit_profile *started_as(const tpm_pcrs *p, const audit_release *r
 void audit_started(const tpm_quote *q, const audit_export *e, const audit_release *release, const audit_report *to)
 {
         static const uint8_t zeros[32];
-        char                 text[256];
+        char                 text[256] = {};
+        emit                 sentence = emit_into((uint8_t *)text, sizeof text - 1);
         const tpm_pcrs      *p = &q->pcrs;
         bool                 whole = has(p, 4) && has(p, 11) && has(p, 12) && has(p, 13);
-        judge(to, whole, "registers 4, 11, 12 and 13 are signed", "the quote leaves out one of registers 4, 11, 12, 13");
+        judge(to, whole, "registers 4, 11, 12 and 13 are signed",
+              "the quote leaves out one of registers 4, 11, 12, 13");
         if (!whole)
                 return;
         const audit_profile *as = started_as(p, release);
-        snprintf(text, sizeof text, "what was started is release %s, profile %s", release->version,
-                 as == nullptr ? "" : as->name);
+        emit_text(&sentence, "what was started is release ");
+        emit_text(&sentence, release->version);
+        emit_text(&sentence, ", profile ");
+        emit_text(&sentence, as == nullptr ? "" : as->name);
         judge(to, as != nullptr, text,
               "what was started is not this release: registers 4 and 11 are those of none of its profiles");
         judge(to, memcmp(p->value[12], zeros, 32) == 0 && memcmp(p->value[13], zeros, 32) == 0,
@@ -229,8 +231,12 @@ void audit_started(const tpm_quote *q, const audit_export *e, const audit_releas
 
 void audit_series(const audit_export *before, const audit_export *now, const audit_report *to)
 {
-        char text[256];
-        snprintf(text, sizeof text, "export %lu follows export %lu", now->sequence, before->sequence);
+        char text[128] = {};
+        emit sentence = emit_into((uint8_t *)text, sizeof text - 1);
+        emit_text(&sentence, "export ");
+        emit_u64(&sentence, now->sequence);
+        emit_text(&sentence, " follows export ");
+        emit_u64(&sentence, before->sequence);
         judge(to, strcmp(before->device, now->device) == 0, "both exports are of one device",
               "the exports are of two devices");
         judge(to, now->sequence == before->sequence + 1, text, "an export between the two is missing");
@@ -251,7 +257,8 @@ void audit_series(const audit_export *before, const audit_export *now, const aud
          * safe. Its count of starts never goes back. */
         bool cut = now->tpm.resets > before->tpm.resets && !now->tpm.safe;
         bool back = now->tpm.resets < before->tpm.resets || (now->tpm.ms < before->tpm.ms && !cut);
-        judge(to, !back, "the TPM's clock goes on", "the TPM's clock went back: its state was restored, or it is another");
+        judge(to, !back, "the TPM's clock goes on",
+              "the TPM's clock went back: its state was restored, or it is another");
         bool started = now->tpm.resets != before->tpm.resets;
         judge(to, !started || now->boot_count > before->boot_count,
               started ? "the machine was started between the two, and the export says so"

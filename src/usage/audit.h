@@ -1,5 +1,5 @@
-/* usage/audit: what whoever holds exports, quotes and a release's manifest can check without our relay. Pure: files come
- * as bytes, findings go out as sentences. Signatures of exports are sign/minisign's affair.
+/* usage/audit: what whoever holds exports, quotes and a release's manifest can check without our relay. Pure: files
+ * come as bytes, findings go out as sentences. Signatures of exports are sign/minisign's affair.
  *
  * A quote says what was started, and that these bytes were there then; nothing of what happened later. */
 #ifndef USAGE_AUDIT_H

@@ -94,7 +94,8 @@ static void whole(board *b)
                         "\"generation\":3,\"exchanges_now\":4,\"connections_now\":0,\"queue_now\":0,"
                         "\"memory_now\":0,\"pressure_now\":0,\"lag_us\":0}],\"vault\":{\"state\":\"open\","
                         "\"credentials\":2,\"state_generation\":9,\"next_export\":5,"
-                        "\"exports\":{\"kept\":4,\"unacknowledged\":3,\"fill_percent\":79,\"alarm\":false},\"tpm\":\"absent\"}}\n"),
+                        "\"exports\":{\"kept\":4,\"unacknowledged\":3,\"fill_percent\":79,\"alarm\":false},"
+                        "\"tpm\":\"absent\"}}\n"),
                "status", "the whole box is told");
         out.len = 0;
         status_write(&(status_facts){"1.0", "abc", b, nullptr, nullptr}, &out);
