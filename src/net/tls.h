@@ -25,12 +25,16 @@ typedef struct tls_ticket_key {
 void tls_server_tickets(tls_server *s, const tls_ticket_key keys[static 2]);
 
 /* The client side of one upstream: its CA set (PEM), the name its certificate must carry, optional pins (SHA-256 of
- * SubjectPublicKeyInfo of the end certificate; any of them suffices). err BAD_FILE, SYSTEM */
+ * SubjectPublicKeyInfo of the end certificate; any of them suffices). With `only`, one certificate alone is accepted,
+ * by the SHA-256 of all of it, whoever signed it and whatever its names and dates: ca_pem is not looked at then, and
+ * `seen` gets the fingerprint of what the other side showed, accepted or not. err BAD_FILE, SYSTEM */
 typedef struct tls_client_setup {
         view        ca_pem;
         const char *host;
         const uint8_t (*pins)[32];
         size_t      pin_count; /* at most 4 */
+        const uint8_t *only;   /* 32 bytes, copied; null: none */
+        uint8_t       *seen;   /* 32 bytes, outlives the client; only with `only` */
 } tls_client_setup;
 err tls_client_new(const tls_client_setup *setup, tls_client **out, const char **why);
 

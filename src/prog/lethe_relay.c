@@ -186,7 +186,10 @@ static err load_client(process *p, size_t i)
         region      roots;
         const char *why = "no memory";
         TRY(read_file(p, name, &roots));
-        const tls_client_setup setup = {region_view(&roots), up->host, up->pins, up->pin_count};
+        const tls_client_setup setup = {.ca_pem = region_view(&roots),
+                                        .host = up->host,
+                                        .pins = up->pins,
+                                        .pin_count = up->pin_count};
         err e = tls_client_new(&setup, &p->clients[i], &why);
         if (failed(e))
                 say(p, "CERTIFICATE", name, why);

@@ -31,6 +31,10 @@ typedef struct lethectl {
         const char *new_key_file; /* --new-key-file */
         const char *sequences;  /* --sequences */
         bool        no_ack;     /* --no-ack */
+        const char *claim;      /* --claim */
+        const char *fingerprint; /* --fingerprint */
+        const char *file;       /* --file */
+        bool        admin_plane; /* --admin-plane */
         bool        json;       /* --json */
         bool        from_stdin; /* --stdin */
         bool        light;      /* --light */
@@ -113,6 +117,12 @@ verb_fn key_make, admin_token;
 verb_fn export_pull, export_now, export_list, export_ack;
 /* lethectl_check.c */
 verb_fn check_files;
+/* lethectl_config.c */
+verb_fn config_list, config_pull, config_push;
+/* lethectl_cert.c */
+verb_fn cert_request, cert_import, cert_show, cert_renew;
+/* lethectl_setup.c */
+verb_fn setup_box;
 /* lethectl_routes.c */
 verb_fn routes_show, routes_explain;
 /* lethectl_admin.c: talk to the admin plane alone */

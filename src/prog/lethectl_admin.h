@@ -22,6 +22,13 @@ err told_exports(view json, region *out); /* keeper_export_listed[] */
 err told_hash(view json, uint8_t out[static 32]);
 err told_number(view json, const char *key, uint64_t *out);
 
+/* GET /admin/v1/setup. */
+typedef struct told_setup_doc {
+        bool    unclaimed, open, tpm;
+        uint8_t seal_key[32];
+} told_setup_doc;
+err told_setup(view json, told_setup_doc *out);
+
 /* The complaint in an error document: code, message, file ("" when there is none) and place (0 when there is none).
  * err BAD_FILE */
 typedef struct told_complaint {

@@ -142,7 +142,7 @@ static bool find_address(https_client *c)
         return true;
 }
 
-static err prepare(https_client *c, const char *url, view ca, https_why *why)
+static err prepare(https_client *c, const char *url, tls_client_setup setup, https_why *why)
 {
         const char *reason = nullptr;
         if (!split_url(c, view_of_text(url))) {
@@ -159,7 +159,7 @@ static err prepare(https_client *c, const char *url, view ca, https_why *why)
                 https_say(why, "the system refused what a connection needs", "", "");
                 return FAIL(SYSTEM);
         }
-        const tls_client_setup setup = {.ca_pem = ca, .host = c->host};
+        setup.host = c->host;
         err e = tls_client_new(&setup, &c->tls, &reason);
         if (failed(e))
                 https_say(why, "the CA file cannot be used: ", reason != nullptr ? reason : "it holds no certificate",
@@ -168,7 +168,7 @@ static err prepare(https_client *c, const char *url, view ca, https_why *why)
         return e;
 }
 
-err https_open(const char *url, view ca, view token, https_client **out, https_why *why)
+static err client_open(const char *url, const tls_client_setup *setup, view token, https_client **out, https_why *why)
 {
         /* Loop and TLS context live as long as their process, which talks to one admin plane. */
         static https_client only;
@@ -181,13 +181,25 @@ err https_open(const char *url, view ca, view token, https_client **out, https_w
         if (token.len > 0)
                 memcpy(c->token, token.data, token.len);
         c->token_len = token.len;
-        err e = prepare(c, url, ca, why);
+        err e = prepare(c, url, *setup, why);
         if (failed(e)) {
                 https_close(c);
                 return e;
         }
         *out = c;
         return OK;
+}
+
+err https_open(const char *url, view ca, view token, https_client **out, https_why *why)
+{
+        const tls_client_setup setup = {.ca_pem = ca};
+        return client_open(url, &setup, token, out, why);
+}
+
+err https_open_only(const char *url, https_known *known, view token, https_client **out, https_why *why)
+{
+        const tls_client_setup setup = {.only = known->only, .seen = known->seen};
+        return client_open(url, &setup, token, out, why);
 }
 
 void https_close(https_client *c) { wipe(c->token, sizeof c->token); }

@@ -21,6 +21,15 @@ typedef struct https_client https_client;
  *      token  goes out as Authorization: Bearer; may be empty
  * err  OUT_OF_RANGE, BAD_FILE, SYSTEM, each with *why */
 err https_open(const char *url, view ca, view token, https_client **out, https_why *why);
+
+/* A server whose certificate is known by its fingerprint alone (SHA-256 of all of it). */
+typedef struct https_known {
+        uint8_t only[32]; /* the certificate that is accepted */
+        uint8_t seen[32]; /* what it showed in the last call, accepted or not */
+} https_known;
+
+/* The same for such a server; `known` outlives the client. */
+err https_open_only(const char *url, https_known *known, view token, https_client **out, https_why *why);
 void https_close(https_client *c);
 
 typedef struct https_request {

@@ -1,7 +1,7 @@
 /* The verbs that only a running lethed has: status, ready, reload. */
 #include <stdio.h>
 
-#include "prog/lethectl_admin.h"
+#include "prog/lethectl_config.h"
 
 enum : uint64_t { CALL_MS = 20000, RELOAD_MS = 70000 };
 
@@ -168,7 +168,7 @@ verdict admin_ready(const lethectl *c)
 /* ---- reload ---- */
 
 /* FILE:LINE:COLUMN: CODE at POINTER: TEXT, as lethectl check prints it. */
-static verdict print_refusal(const https_answer *a)
+verdict refuse_configuration(const https_answer *a)
 {
         told_complaint said;
         if (failed(told_error(region_view(&a->body), &said)))
@@ -194,7 +194,7 @@ verdict admin_reload(const lethectl *c)
         if (a.status == 200 && !failed(told_number(region_view(&a.body), "generation", &generation)))
                 printf("generation %lu serves\n", generation);
         else
-                r = print_refusal(&a);
+                r = refuse_configuration(&a);
         region_end(&a.body);
         return r;
 }

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/emit.h"
-#include "prog/lethectl.h"
+#include "prog/lethectl_config.h"
 
 verdict refuse(const char *text, const char *remedy)
 {
@@ -144,7 +144,7 @@ static bool write_whole(int fd, view v)
         return fsync(fd) == 0;
 }
 
-err file_write(const char *folder, const char *name, view bytes)
+static err write_beside(const char *folder, const char *name, view bytes, mode_t mode)
 {
         char path[4096], beside[4096];
         int  a = snprintf(path, sizeof path, "%s/%s", folder, name);
@@ -153,12 +153,20 @@ err file_write(const char *folder, const char *name, view bytes)
                 errno = ENAMETOOLONG;
                 return FAIL(SYSTEM);
         }
-        int fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+        int fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
         if (fd < 0)
                 return FAIL(SYSTEM);
-        bool good = write_whole(fd, bytes);
+        /* One that was left from before keeps its mode otherwise. */
+        bool good = fchmod(fd, mode) == 0 && write_whole(fd, bytes);
         close(fd);
         return good && rename(beside, path) == 0 ? OK : FAIL(SYSTEM);
+}
+
+err file_write(const char *folder, const char *name, view bytes) { return write_beside(folder, name, bytes, 0644); }
+
+err file_write_secret(const char *folder, const char *name, view bytes)
+{
+        return write_beside(folder, name, bytes, 0600);
 }
 
 void print_json(view text)

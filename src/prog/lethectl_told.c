@@ -212,6 +212,30 @@ err told_number(view json, const char *key, uint64_t *out)
         return good ? OK : FAIL(BAD_FILE);
 }
 
+static bool setup_of(const config_node *root, told_setup_doc *out)
+{
+        config_fault ignored;
+        view state;
+        if (!get_text(root, "state", &state) || !get_hex(root, "seal_key", out->seal_key, sizeof out->seal_key))
+                return false;
+        out->unclaimed = view_equal(state, VIEW("unclaimed"));
+        out->open = view_equal(state, VIEW("open"));
+        (void)!failed(config_bool(root, "tpm", &out->tpm, &ignored));
+        return true;
+}
+
+err told_setup(view json, told_setup_doc *out)
+{
+        config_doc *doc;
+        config_fault ignored;
+        *out = (told_setup_doc){};
+        if (failed(config_parse(json, &doc, &ignored)))
+                return FAIL(BAD_FILE);
+        bool good = setup_of(config_root(doc), out);
+        config_free(doc);
+        return good ? OK : FAIL(BAD_FILE);
+}
+
 static bool complaint_of(const config_doc *doc, told_complaint *out)
 {
         const config_node *e = config_get(config_root(doc), "error");

@@ -228,7 +228,7 @@ static inline tls_client *caller_with(const cert *root, const char *host, const 
 {
         static tls_client *kept[16]; /* like those of an upstream, they live as long as the process */
         static size_t made;
-        const tls_client_setup setup = {pem_of(root->pem), host, pins, count};
+        const tls_client_setup setup = {.ca_pem = pem_of(root->pem), .host = host, .pins = pins, .pin_count = count};
         if (made == 16 || failed(tls_client_new(&setup, &kept[made], nullptr)))
                 abort();
         return kept[made++];

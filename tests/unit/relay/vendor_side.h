@@ -253,7 +253,7 @@ static inline tls_client *vs_client(const cert *root, const char *host)
 {
         static tls_client *kept[8]; /* they live as long as the process */
         static size_t made;
-        const tls_client_setup setup = {view_of_text(root->pem), host, nullptr, 0};
+        const tls_client_setup setup = {.ca_pem = view_of_text(root->pem), .host = host};
         if (made == 8 || failed(tls_client_new(&setup, &kept[made], nullptr)))
                 abort();
         return kept[made++];

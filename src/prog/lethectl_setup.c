@@ -1,0 +1,545 @@
+/* lethectl setup: from a box that shows a claim code to a first answer. Everything is asked and checked before anything
+ * is changed; what was begun can be begun again until the claim code ends. */
+#include "prog/lethectl_setup.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/secret.h"
+#include "codec/base64.h"
+#include "net/tls.h"
+#include "vault/container.h"
+#include "vault/seal.h"
+#include "vault/store.h"
+
+enum : uint64_t { CALL_MS = 30000, SERVES_MS = 60000 };
+enum : size_t { ROOTS_BYTES = 2 * 1024 * 1024, POLICY_BYTES = 256 * 1024, SETUP_BYTES = 64 * 1024 };
+
+typedef struct setup {
+        const lethectl *c;
+        const char     *out;
+        char            host[LIMIT_HOST_BYTES]; /* of the admin URL */
+        setup_wish      wish;
+        https_client   *h;
+        https_known     known;
+        https_why       why; /* of the last call */
+        told_setup_doc  box;
+        secret_line     opener; /* passphrase or key file */
+        key_slot        slot;
+        secret_line     vendor_key;
+        setup_made      made;
+        own_pair        server, admin;
+        region          ca, lethe_json, policy, roots;
+} setup;
+
+/* ---- which box ---- */
+
+static bool host_of(const char *url, char out[static LIMIT_HOST_BYTES])
+{
+        return strncmp(url, "https://", 8) == 0 && !failed(setup_vendor_host(url, out));
+}
+
+static void print_fingerprint(const uint8_t f[static 32])
+{
+        for (size_t i = 0; i < 32; i++)
+                printf("%02x%s", f[i], i == 15 ? "\n  " : i == 31 ? "\n" : i % 2 == 1 ? " " : "");
+}
+
+/* Learns what certificate the box shows; nothing is said to it yet. */
+static verdict learn(setup *s)
+{
+        https_answer        a;
+        const https_request q = {"GET", VIEW("/healthz"), {}, CALL_MS};
+        err                 e = https_open_only(s->c->admin, &s->known, (view){}, &s->h, &s->why);
+        if (failed(e))
+                return refuse(s->why.text, nullptr);
+        e = https_call(s->h, &q, &a, &s->why);
+        https_close(s->h);
+        if (!failed(e))
+                region_end(&a.body);
+        if (e.code != ERR_UPSTREAM_CERTIFICATE)
+                return refuse(s->why.text, "Is it the box's address, with its port?");
+        memcpy(s->known.only, s->known.seen, sizeof s->known.only);
+        return DONE;
+}
+
+static verdict compare(setup *s)
+{
+        char answer[32];
+        if (s->wish.has_fingerprint) {
+                if (memcmp(s->wish.fingerprint, s->known.only, 32) == 0)
+                        return DONE;
+                fputs("The certificate shown at this address has the fingerprint\n  ", stdout);
+                print_fingerprint(s->known.only);
+                return refuse("this is not the fingerprint that was given; nothing was sent",
+                              "Compare with the console. When they differ, somebody else answers at this address.");
+        }
+        if (s->c->file != nullptr || s->c->from_stdin)
+                return misused("say the fingerprint that the console shows: --fingerprint HEX, or in setup.json");
+        fputs("The box at this address shows a certificate with the fingerprint\n  ", stdout);
+        print_fingerprint(s->known.only);
+        fflush(stdout);
+        if (!line_ask("Does its console show the same? yes or no", nullptr, answer, sizeof answer))
+                return REFUSED;
+        return strcmp(answer, "yes") == 0
+                       ? DONE
+                       : refuse("nothing was sent", "When they differ, somebody else answers at this address.");
+}
+
+/* ---- the claim ---- */
+
+static verdict ask_claim(setup *s)
+{
+        if (s->wish.claim[0] != '\0')
+                return DONE;
+        if (s->c->from_stdin) {
+                secret_line line;
+                bool        good = secret_ask(s->c, "Claim code: ", &line) && line.len < sizeof s->wish.claim;
+                if (good)
+                        memcpy(s->wish.claim, line.bytes, line.len);
+                secret_line_wipe(&line);
+                return good ? DONE : REFUSED;
+        }
+        return line_ask("Claim code, as its console shows it", nullptr, s->wish.claim, sizeof s->wish.claim) ? DONE
+                                                                                                            : REFUSED;
+}
+
+static verdict connect_claimed(setup *s)
+{
+        err e = https_open_only(s->c->admin, &s->known, view_of_text(s->wish.claim), &s->h, &s->why);
+        return failed(e) ? refuse(s->why.text, nullptr) : DONE;
+}
+
+static err ask(setup *s, const char *method, const char *path, view body, https_answer *a)
+{
+        const https_request q = {method, view_of_text(path), body, CALL_MS};
+        return remote_ask(s->h, &q, a, &s->why);
+}
+
+static verdict refused_by_box(const setup *s, err e)
+{
+        if (e.code == ERR_NO_KEY)
+                return refuse("the box does not accept this claim code",
+                              "Read it on the console again; after ten wrong ones a minute it waits. Once a box is set "
+                              "up it has no claim code: use its admin token.");
+        return refuse(s->why.text, nullptr);
+}
+
+static verdict describe(setup *s)
+{
+        https_answer a;
+        err          e = ask(s, "GET", "/admin/v1/setup", (view){}, &a);
+        if (e.code == ERR_NO_ROUTE)
+                return refuse("what answers there keeps its configuration in a folder",
+                              "Set it up by its files: README.md.");
+        if (failed(e))
+                return refused_by_box(s, e);
+        e = told_setup(region_view(&a.body), &s->box);
+        region_end(&a.body);
+        if (failed(e))
+                return refuse("the box answered what this lethectl does not know", "Use one of the same version.");
+        if (!s->box.unclaimed)
+                return refuse("this box has been set up already",
+                              "Work with its admin token: lethectl status, config push, cert import, vault put. To "
+                              "begin anew, choose factory reset on its console; that forgets everything.");
+        return DONE;
+}
+
+static verdict prove_claim(setup *s)
+{
+        https_answer a;
+        err          e = ask(s, "GET", "/admin/v1/status", (view){}, &a);
+        if (failed(e))
+                return refused_by_box(s, e);
+        region_end(&a.body);
+        return DONE;
+}
+
+/* ---- answers ---- */
+
+static verdict read_wish(setup *s)
+{
+        config_fault fault = {};
+        region       text;
+        s->wish = (setup_wish){.port = 8443, .vendor_key_wanted = true};
+        if (s->c->file != nullptr) {
+                err e = file_read(s->c->file, SETUP_BYTES, &text);
+                if (failed(e)) {
+                        region_end(&text);
+                        return refuse_err(s->c->file, e, nullptr);
+                }
+                e = setup_read(region_view(&text), &s->wish, &fault);
+                region_end(&text);
+                if (failed(e)) {
+                        fprintf(stderr, "%s:%u:%u: %s at %s: %s\n", s->c->file, fault.line, fault.column, fault.code,
+                                fault.pointer[0] != '\0' ? fault.pointer : "/", fault.text);
+                        return REFUSED;
+                }
+        }
+        s->wish.light = s->wish.light || s->c->light;
+        if (s->c->claim != nullptr)
+                snprintf(s->wish.claim, sizeof s->wish.claim, "%s", s->c->claim);
+        if (s->c->fingerprint != nullptr) {
+                s->wish.has_fingerprint = true;
+                if (!setup_fingerprint(view_of_text(s->c->fingerprint), s->wish.fingerprint))
+                        return misused("--fingerprint takes 64 hexadecimal digits, as the console shows them");
+        }
+        return DONE;
+}
+
+static verdict make_opener(setup *s)
+{
+        char path[4096];
+        s->slot = (key_slot){.kind = SLOT_PASSPHRASE,
+                             .ops = PASSPHRASE_OPS,
+                             .mem_bytes = s->wish.light ? PASSPHRASE_MEM_LIGHT : PASSPHRASE_MEM};
+        secret_random(s->slot.salt, sizeof s->slot.salt);
+        if (s->wish.opens != OPENS_KEY_FILE)
+                return passphrase_new(s->c, &s->opener);
+        s->slot.kind = SLOT_KEY_FILE;
+        s->slot.ops = s->slot.mem_bytes = 0;
+        if (snprintf(path, sizeof path, "%s/vault.key", s->out) >= (int)sizeof path)
+                return refuse("the path of --out is too long", nullptr);
+        return key_file_new(path, &s->opener);
+}
+
+static verdict read_vendor_key(setup *s)
+{
+        if (!s->wish.vendor_key_wanted)
+                return DONE;
+        if (!secret_ask(s->c, "Vendor key: ", &s->vendor_key))
+                return REFUSED;
+        return store_secret_valid(secret_view(&s->vendor_key))
+                       ? DONE
+                       : refuse("a vendor key has 1 to 512 visible ASCII characters without spaces", nullptr);
+}
+
+static verdict read_roots(setup *s)
+{
+        static const char *const places[] = {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
+                                             "/etc/ssl/cert.pem"};
+        if (!setup_wants_roots(&s->wish))
+                return DONE;
+        if (s->wish.roots[0] != '\0') {
+                err e = file_read(s->wish.roots, ROOTS_BYTES, &s->roots);
+                return failed(e) ? refuse_err(s->wish.roots, e, nullptr) : DONE;
+        }
+        for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+                if (!failed(file_read(places[i], ROOTS_BYTES, &s->roots)))
+                        return DONE;
+                region_end(&s->roots);
+        }
+        return refuse("this machine has no bundle of public roots, by which the vendor would be judged",
+                      "Name a file of its CA as vendor.roots in setup.json, or install ca-certificates.");
+}
+
+static verdict read_policy(setup *s)
+{
+        region_init(&s->policy, POLICY_BYTES + 1);
+        if (s->wish.policy[0] == '\0')
+                return failed(region_append(&s->policy, setup_default_policy())) ? REFUSED : DONE;
+        err e = file_read(s->wish.policy, POLICY_BYTES, &s->policy);
+        return failed(e) ? refuse_err(s->wish.policy, e, nullptr) : DONE;
+}
+
+/* ---- what is made here ---- */
+
+static verdict own_certificates(setup *s)
+{
+        own_ca    ca;
+        tls_names names = s->wish.hosts;
+        verdict   r = own_ca_open(s->out, true, &ca);
+        if (r != DONE)
+                return r;
+        if (!tls_names_cover(&names, view_of_text(s->host)) && names.count < TLS_NAMES)
+                memcpy(names.text[names.count++], s->host, strlen(s->host) + 1);
+        r = own_ca_issue(&ca, s->out, "server", &names, &s->server);
+        if (r == DONE)
+                r = own_ca_issue(&ca, s->out, "admin", &names, &s->admin);
+        region_init(&s->ca, TLS_PEM_BYTES);
+        if (r == DONE && failed(region_append(&s->ca, region_view(&ca.certificate))))
+                r = REFUSED;
+        own_ca_close(&ca);
+        return r;
+}
+
+static verdict certificates(setup *s)
+{
+        const setup_wish *w = &s->wish;
+        if (w->server_crt[0] == '\0')
+                return own_certificates(s);
+        verdict r = own_pair_read(w->server_crt, w->server_key, &s->server);
+        return r == DONE ? own_pair_read(w->admin_crt, w->admin_key, &s->admin) : r;
+}
+
+static void make_token(setup_made *m)
+{
+        uint8_t random[32];
+        secret_random(random, sizeof random);
+        emit e = emit_into(m->token, sizeof m->token);
+        emit_text(&e, "lat_");
+        emit_hex(&e, (view){random, sizeof random});
+        secret_sha256(m->token_hash, (view){m->token, sizeof m->token});
+        wipe(random, sizeof random);
+}
+
+static verdict prepare(setup *s)
+{
+        verdict r = own_folder(s->out);
+        if (r == DONE)
+                r = certificates(s);
+        if (r == DONE)
+                r = read_roots(s);
+        if (r == DONE)
+                r = read_policy(s);
+        make_token(&s->made);
+        emit text = emit_into(s->made.client_key, sizeof s->made.client_key);
+        client_key_text(&text, s->made.client_key_id);
+        return r;
+}
+
+/* ---- what is sent ---- */
+
+static err post(setup *s, const char *path, view body)
+{
+        https_answer a;
+        TRY(ask(s, "POST", path, body, &a));
+        region_end(&a.body);
+        return OK;
+}
+
+static verdict make_vault(setup *s)
+{
+        uint8_t   wrapping[32] = {}, sealed[32 + SEAL_OVERHEAD], room[1024];
+        emit      e = emit_into(room, sizeof room);
+        err       made = container_wrapping_key(&s->slot, secret_view(&s->opener), wrapping);
+        if (failed(made))
+                return made.code == ERR_NO_ROOM ? refuse("there is not enough free memory here for the passphrase",
+                                                         "Try --light (64 MiB).")
+                                                : refuse_err("the passphrase", made, nullptr);
+        seal_close(s->box.seal_key, (view){wrapping, sizeof wrapping}, sealed);
+        wipe(wrapping, sizeof wrapping);
+        emit_text(&e, s->slot.kind == SLOT_PASSPHRASE ? "{\"kind\":\"passphrase\"" : "{\"kind\":\"key-file\"");
+        emit_text(&e, ",\"salt\":\"");
+        emit_hex(&e, (view){s->slot.salt, sizeof s->slot.salt});
+        emit_text(&e, "\",\"ops\":");
+        emit_u64(&e, s->slot.ops);
+        emit_text(&e, ",\"mem_bytes\":");
+        emit_u64(&e, s->slot.mem_bytes);
+        emit_text(&e, ",\"sealed\":\"");
+        emit_hex(&e, (view){sealed, sizeof sealed});
+        emit_text(&e, "\"}");
+        made = post(s, "/admin/v1/setup/vault", (view){e.bytes, e.len});
+        if (!failed(made))
+                return DONE;
+        return refuse(s->why.text,
+                      "When a set-up was broken off before, choose factory reset on the console and begin anew.");
+}
+
+static verdict post_sealed(setup *s, const char *path, view plain, https_answer *a)
+{
+        uint8_t   sealed[sizeof(keeper_credential) + SEAL_OVERHEAD], room[4096];
+        emit      e = emit_into(room, sizeof room);
+        seal_close(s->box.seal_key, plain, sealed);
+        emit_text(&e, "{\"sealed\":\"");
+        base64_write(&e, (view){sealed, plain.len + SEAL_OVERHEAD});
+        emit_text(&e, "\"}");
+        err asked = ask(s, "POST", path, (view){e.bytes, e.len}, a);
+        return failed(asked) ? refuse(s->why.text, nullptr) : DONE;
+}
+
+static verdict keep_vendor_key(setup *s)
+{
+        keeper_credential credential = {.len = (uint32_t)s->vendor_key.len};
+        https_answer      a;
+        char              host[LIMIT_HOST_BYTES];
+        if (!s->wish.vendor_key_wanted)
+                return DONE;
+        if (failed(setup_vendor_host(s->wish.base_url, host)))
+                return refuse("the vendor's base URL has no host", nullptr);
+        memcpy(credential.name, s->wish.vendor, strlen(s->wish.vendor));
+        memcpy(credential.host, host, strlen(host));
+        memcpy(credential.secret, s->vendor_key.bytes, s->vendor_key.len);
+        view    plain = {(const uint8_t *)&credential, sizeof credential};
+        verdict r = post_sealed(s, "/admin/v1/vault/credentials", plain, &a);
+        wipe(&credential, sizeof credential);
+        if (r == DONE)
+                region_end(&a.body);
+        return r;
+}
+
+static verdict hash_client_key(setup *s)
+{
+        uint8_t      plain[CLIENT_KEY_ID_BYTES + CLIENT_KEY_SECRET_BYTES];
+        view         id, secret;
+        https_answer a;
+        if (failed(client_key_parse((view){s->made.client_key, sizeof s->made.client_key}, &id, &secret)))
+                return refuse("the key that was made is not a key", nullptr);
+        memcpy(plain, id.data, id.len);
+        memcpy(plain + id.len, secret.data, secret.len);
+        verdict r = post_sealed(s, "/admin/v1/keys/hash", (view){plain, sizeof plain}, &a);
+        wipe(plain, sizeof plain);
+        if (r != DONE)
+                return r;
+        err e = told_hash(region_view(&a.body), s->made.client_key_hash);
+        region_end(&a.body);
+        return failed(e) ? refuse("the box answered what this lethectl does not know", nullptr) : DONE;
+}
+
+static verdict bind_tpm(setup *s)
+{
+        if (s->wish.opens != OPENS_TPM)
+                return DONE;
+        err e = post(s, "/admin/v1/vault/slots", VIEW("{\"kind\":\"tpm\"}"));
+        return failed(e) ? refuse(s->why.text, "The TPM could not be bound to. Choose factory reset on the console and begin "
+                                            "anew with person or key-file.")
+                         : DONE;
+}
+
+static void part(config_part *parts, size_t *count, const char *name, const region *bytes)
+{
+        snprintf(parts[*count].name, sizeof parts[*count].name, "%s", name);
+        parts[(*count)++].bytes = region_view(bytes);
+}
+
+static verdict send_config(setup *s)
+{
+        config_part parts[8] = {};
+        size_t      count = 0;
+        uint64_t    generation;
+        part(parts, &count, "lethe.json", &s->lethe_json);
+        part(parts, &count, "policy.json", &s->policy);
+        part(parts, &count, "tls/server.crt", &s->server.certificate);
+        part(parts, &count, "tls/server.key", &s->server.key);
+        part(parts, &count, "tls/admin.crt", &s->admin.certificate);
+        part(parts, &count, "tls/admin.key", &s->admin.key);
+        if (s->roots.len > 0)
+                part(parts, &count, "ca/public.pem", &s->roots);
+        const config_send send = {parts, count, s->box.seal_key, setup_opens_word(s->wish.opens), false};
+        return config_put(s->h, &send, &generation);
+}
+
+/* ---- the end ---- */
+
+static verdict keep_token(setup *s)
+{
+        uint8_t room[sizeof s->made.token + 1];
+        memcpy(room, s->made.token, sizeof s->made.token);
+        room[sizeof s->made.token] = '\n';
+        err e = file_write_secret(s->out, "admin.token", (view){room, sizeof room});
+        if (!failed(e))
+                e = file_write(s->out, "lethe.json", region_view(&s->lethe_json));
+        wipe(room, sizeof room);
+        return failed(e) ? refuse_err(s->out, e, nullptr) : DONE;
+}
+
+static void wait_a_moment(void) { nanosleep(&(struct timespec){.tv_nsec = 300'000'000}, nullptr); }
+
+/* With the new certificate and the new token, as everybody will from now on. A certificate of another CA is known by
+ * its fingerprint. */
+static err reopen(setup *s)
+{
+        tls_certificate admin;
+        view            token = {s->made.token, sizeof s->made.token};
+        if (s->ca.len > 0)
+                return https_open(s->c->admin, region_view(&s->ca), token, &s->h, &s->why);
+        TRY(tls_certificate_read(region_view(&s->admin.certificate), &admin));
+        memcpy(s->known.only, admin.sha256, sizeof s->known.only);
+        return https_open_only(s->c->admin, &s->known, token, &s->h, &s->why);
+}
+
+static verdict wait_until_it_serves(setup *s)
+{
+        const https_request q = {"GET", VIEW("/readyz"), {}, CALL_MS};
+        if (failed(reopen(s)))
+                return refuse(s->why.text, nullptr);
+        for (uint64_t waited = 0; waited < SERVES_MS; waited += 300) {
+                https_answer a;
+                unsigned     status = 0;
+                if (!failed(https_call(s->h, &q, &a, &why))) {
+                        status = a.status;
+                        region_end(&a.body);
+                }
+                if (status == 200)
+                        return DONE;
+                wait_a_moment();
+        }
+        return refuse("the configuration is stored, but the box does not say that it serves",
+                      "lethectl ready and its console say why.");
+}
+
+static void print_end(const setup *s)
+{
+        const char *host = s->wish.hosts.text[0];
+        bool        colons = strchr(host, ':') != nullptr;
+        const char *open = colons ? "[" : "", *close = colons ? "]" : "";
+        const char *ca = s->ca.len > 0 ? " --cacert " : "";
+        printf("\nIt serves.\n\n  base URL    https://%s%s%s:%u/v1\n  client key  %.*s   (shown this once)\n", open, host,
+               close, s->wish.port, (int)sizeof s->made.client_key, (const char *)s->made.client_key);
+        if (s->ca.len > 0)
+                printf("  CA file     %s/ca.crt   (callers trust it: SSL_CERT_FILE, NODE_EXTRA_CA_CERTS)\n", s->out);
+        printf("  admin       LETHE_ADMIN_URL=%s --token-file %s/admin.token%s%s%s\n", s->c->admin, s->out,
+               s->ca.len > 0 ? " --ca " : "", s->ca.len > 0 ? s->out : "", s->ca.len > 0 ? "/ca.crt" : "");
+        if (s->wish.opens == OPENS_KEY_FILE)
+                printf("  key file    %s/vault.key   (copy it to a FAT stick labelled LETHECFG, and keep another copy "
+                       "elsewhere: without it all is lost)\n",
+                       s->out);
+        printf("\nThe first answer:\n\n  curl%s%s%s https://%s%s%s:%u/v1/chat/completions -H 'Authorization: Bearer %.*s' "
+               "-H 'Content-Type: application/json' -d '{\"model\":\"%s\",\"messages\":[{\"role\":\"user\",\"content\":"
+               "\"hello\"}]}'\n\n",
+               ca, s->ca.len > 0 ? s->out : "", s->ca.len > 0 ? "/ca.crt" : "", open, host, close, s->wish.port,
+               (int)sizeof s->made.client_key, (const char *)s->made.client_key, s->wish.model);
+}
+
+static void setup_end(setup *s)
+{
+        secret_line_wipe(&s->opener);
+        secret_line_wipe(&s->vendor_key);
+        own_pair_end(&s->server);
+        own_pair_end(&s->admin);
+        region *const regions[] = {&s->ca, &s->lethe_json, &s->policy, &s->roots};
+        for (size_t i = 0; i < sizeof regions / sizeof *regions; i++)
+                region_end(regions[i]);
+        wipe(&s->made, sizeof s->made);
+        wipe(&s->wish, sizeof s->wish);
+}
+
+/* In order; the first that does not succeed ends it. */
+static verdict run(setup *s, verdict (*const steps[])(setup *))
+{
+        verdict r = DONE;
+        for (size_t i = 0; steps[i] != nullptr && r == DONE; i++)
+                r = steps[i](s);
+        return r;
+}
+
+static verdict ask_rest(setup *s)
+{
+        if (s->c->file == nullptr)
+                return setup_ask(s->host, s->box.tpm, &s->wish);
+        if (s->wish.opens == OPENS_TPM && !s->box.tpm)
+                return refuse("setup.json wants the TPM, and this box shows none", "Choose person or key-file.");
+        return DONE;
+}
+
+static verdict compose(setup *s) { return setup_compose(&s->wish, &s->made, s->host, &s->lethe_json); }
+
+verdict setup_box(const lethectl *c)
+{
+        static verdict (*const steps[])(setup *) = {
+                read_wish, learn, compare, ask_claim, connect_claimed, describe, prove_claim, ask_rest,
+                prepare, make_opener, read_vendor_key, make_vault, keep_vendor_key, hash_client_key, compose, bind_tpm,
+                send_config, keep_token, wait_until_it_serves, nullptr};
+        static setup s;
+        s = (setup){.c = c, .out = c->out != nullptr ? c->out : "lethe-box"};
+        if (c->admin == nullptr)
+                return misused("say which box: --admin https://HOST:9443, as its console shows it");
+        if (!host_of(c->admin, s.host))
+                return misused("--admin takes https://HOST:PORT");
+        verdict r = run(&s, steps);
+        if (r == DONE)
+                print_end(&s);
+        setup_end(&s);
+        return r;
+}
