@@ -392,8 +392,8 @@ static verdict bind_tpm(setup *s)
         if (s->wish.opens != OPENS_TPM)
                 return DONE;
         err e = post(s, "/admin/v1/vault/slots", VIEW("{\"kind\":\"tpm\"}"));
-        return failed(e) ? refuse(s->why.text, "The TPM could not be bound to. Choose factory reset on the console and begin "
-                                            "anew with person or key-file.")
+        return failed(e) ? refuse(s->why.text, "The TPM could not be bound to. Choose factory reset on the console and "
+                                               "begin anew with person or key-file.")
                          : DONE;
 }
 
@@ -457,7 +457,7 @@ static verdict wait_until_it_serves(setup *s)
         for (uint64_t waited = 0; waited < SERVES_MS; waited += 300) {
                 https_answer a;
                 unsigned     status = 0;
-                if (!failed(https_call(s->h, &q, &a, &why))) {
+                if (!failed(https_call(s->h, &q, &a, &s->why))) {
                         status = a.status;
                         region_end(&a.body);
                 }
@@ -469,27 +469,35 @@ static verdict wait_until_it_serves(setup *s)
                       "lethectl ready and its console say why.");
 }
 
+static void print_line_to_try(const setup *s, const char *base)
+{
+        const char *key = (const char *)s->made.client_key;
+        fputs("\nThe first answer:\n\n  curl", stdout);
+        if (s->ca.len > 0)
+                printf(" --cacert %s/ca.crt", s->out);
+        printf(" %s/chat/completions -H 'Authorization: Bearer %.*s' -H 'Content-Type: application/json'", base,
+               (int)sizeof s->made.client_key, key);
+        printf(" -d '{\"model\":\"%s\",\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]}'\n\n", s->wish.model);
+}
+
 static void print_end(const setup *s)
 {
         const char *host = s->wish.hosts.text[0];
         bool        colons = strchr(host, ':') != nullptr;
-        const char *open = colons ? "[" : "", *close = colons ? "]" : "";
-        const char *ca = s->ca.len > 0 ? " --cacert " : "";
-        printf("\nIt serves.\n\n  base URL    https://%s%s%s:%u/v1\n  client key  %.*s   (shown this once)\n", open, host,
-               close, s->wish.port, (int)sizeof s->made.client_key, (const char *)s->made.client_key);
+        char        base[LIMIT_HOST_BYTES + 32];
+        snprintf(base, sizeof base, "https://%s%s%s:%u/v1", colons ? "[" : "", host, colons ? "]" : "", s->wish.port);
+        printf("\nIt serves.\n\n  base URL    %s\n", base);
+        printf("  client key  %.*s   (shown this once)\n", (int)sizeof s->made.client_key,
+               (const char *)s->made.client_key);
         if (s->ca.len > 0)
                 printf("  CA file     %s/ca.crt   (callers trust it: SSL_CERT_FILE, NODE_EXTRA_CA_CERTS)\n", s->out);
-        printf("  admin       LETHE_ADMIN_URL=%s --token-file %s/admin.token%s%s%s\n", s->c->admin, s->out,
+        printf("  admin       --admin %s --token-file %s/admin.token%s%s%s\n", s->c->admin, s->out,
                s->ca.len > 0 ? " --ca " : "", s->ca.len > 0 ? s->out : "", s->ca.len > 0 ? "/ca.crt" : "");
         if (s->wish.opens == OPENS_KEY_FILE)
                 printf("  key file    %s/vault.key   (copy it to a FAT stick labelled LETHECFG, and keep another copy "
                        "elsewhere: without it all is lost)\n",
                        s->out);
-        printf("\nThe first answer:\n\n  curl%s%s%s https://%s%s%s:%u/v1/chat/completions -H 'Authorization: Bearer %.*s' "
-               "-H 'Content-Type: application/json' -d '{\"model\":\"%s\",\"messages\":[{\"role\":\"user\",\"content\":"
-               "\"hello\"}]}'\n\n",
-               ca, s->ca.len > 0 ? s->out : "", s->ca.len > 0 ? "/ca.crt" : "", open, host, close, s->wish.port,
-               (int)sizeof s->made.client_key, (const char *)s->made.client_key, s->wish.model);
+        print_line_to_try(s, base);
 }
 
 static void setup_end(setup *s)

@@ -33,7 +33,8 @@ bool line_ask(const char *prompt, const char *preset, char *out, size_t size)
         char text[512];
         int  fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
         if (fd < 0) {
-                refuse("there is no terminal to ask on", "Answer by --file setup.json, --claim, --fingerprint, --stdin.");
+                refuse("there is no terminal to ask on",
+                       "Answer by --file setup.json, --claim, --fingerprint, --stdin.");
                 return false;
         }
         int  n = preset != nullptr ? snprintf(text, sizeof text, "%s [%s]: ", prompt, preset)
@@ -51,7 +52,8 @@ bool line_ask(const char *prompt, const char *preset, char *out, size_t size)
 static void choices(bool tpm)
 {
         fputs("\nHow shall the vault open after a power cut?\n"
-              "  1  person: the relay stays closed until somebody types the passphrase; a thief of the box gets nothing\n"
+              "  1  person: the relay stays closed until somebody types the passphrase; a thief of the box gets "
+              "nothing\n"
               "  2  key-file: it opens by itself while a stick with the key file is in it; who takes box and stick has "
               "all\n",
               stdout);
@@ -81,7 +83,8 @@ static bool ask_hosts(const char *host, tls_names *out)
 {
         char answer[1024];
         while (out->count == 0) {
-                if (!line_ask("Names and addresses by which callers reach it, with commas", host, answer, sizeof answer))
+                if (!line_ask("Names and addresses by which callers reach it, with commas", host, answer,
+                              sizeof answer))
                         return false;
                 if (failed(tls_names_read(view_of_text(answer), out, nullptr))) {
                         *out = (tls_names){};
@@ -124,6 +127,7 @@ verdict setup_ask(const char *host, bool tpm, setup_wish *w)
                     && ask_url(w->base_url, sizeof w->base_url)
                     && ask_name("Name of the model, as callers ask for it", "chat", w->model, sizeof w->model)
                     && ask_filled("The vendor's name of that model, e.g. gpt-4o", w->target, sizeof w->target)
-                    && ask_name("Project that the first client key counts for", "default", w->project, sizeof w->project);
+                    && ask_name("Project that the first client key counts for", "default", w->project,
+                                sizeof w->project);
         return good ? DONE : REFUSED;
 }

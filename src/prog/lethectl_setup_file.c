@@ -116,7 +116,8 @@ static err take_fingerprint(const config_node *n, setup_wish *out, config_fault 
 
 static err take_vendor(const config_node *root, setup_wish *out, config_fault *fault)
 {
-        static const char *const known[] = {"name", "base_url", "roots", "addresses", "local", "residency", "key", nullptr};
+        static const char *const known[] = {"name",  "base_url",  "roots", "addresses",
+                                            "local", "residency", "key",   nullptr};
         const config_node       *n;
         char                     host[LIMIT_HOST_BYTES];
         TRY(config_member(root, "vendor", CONFIG_OBJECT, &n, fault));
@@ -124,8 +125,8 @@ static err take_vendor(const config_node *root, setup_wish *out, config_fault *f
         TRY(need_text(n, "name", out->vendor, sizeof out->vendor, fault));
         TRY(need_text(n, "base_url", out->base_url, sizeof out->base_url, fault));
         if (failed(setup_vendor_host(out->base_url, host)))
-                return config_fail(config_get(n, "base_url"), "BAD_VALUE", "must be https://host[:port][/path]", nullptr,
-                                   fault);
+                return config_fail(config_get(n, "base_url"), "BAD_VALUE", "must be https://host[:port][/path]",
+                                   nullptr, fault);
         TRY(take_text(n, "roots", out->roots, sizeof out->roots, fault));
         TRY(take_list(n, "addresses", &out->addresses, fault));
         TRY(take_list(n, "local", &out->local, fault));

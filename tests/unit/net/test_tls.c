@@ -1,4 +1,5 @@
 #include "net/tls.h"
+#include "net/tls_certificate.h"
 
 #include <time.h>
 
@@ -297,11 +298,35 @@ static void test_tickets(void)
         unlink(ticket);
 }
 
+/* As lethectl meets a box that is not set up: no CA, another name, a fingerprint. */
+static void test_only(void)
+{
+        uint8_t none[32] = {}, seen[32] = {};
+        tls_client *usual = tls_caller, *strict, *known;
+        tls_certificate shown;
+        tls_client_setup setup = {.host = "elsewhere.test", .only = none, .seen = seen};
+        bool good = !failed(tls_certificate_read(pem_of(host_cert.pem), &shown))
+                    && !failed(tls_client_new(&setup, &strict, nullptr));
+        tls_caller = strict;
+        good = good && !halves_begin(0);
+        halves_end();
+        tap_ok(good && memcmp(seen, shown.sha256, 32) == 0, SUBJECT,
+               "another certificate than the one expected is refused, and its fingerprint is told");
+        setup.only = shown.sha256;
+        good = !failed(tls_client_new(&setup, &known, nullptr));
+        tls_caller = known;
+        good = good && halves_begin(0) && carries(1000);
+        halves_end();
+        tap_ok(good, SUBJECT, "the expected one is accepted, whoever signed it and whatever its name");
+        tls_caller = usual;
+}
+
 int main(void)
 {
         pair_setup();
         test_files();
         test_sessions();
+        test_only();
         if (system("openssl version >/dev/null 2>&1") != 0) {
                 tap_skip("tls: callers that are not ours", "there is no openssl here");
                 return tap_done();

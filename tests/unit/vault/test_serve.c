@@ -160,8 +160,8 @@ static void test_acknowledging(void)
         uint64_t             sequences[STORE_EXPORTS + 1] = {1, 77};
         bool                 good = !failed(ask(KEEPER_EXPORT_LIST, nullptr, 0)) && out.len == sizeof row;
         memcpy(&row, out_bytes, sizeof row);
-        tap_ok(good && row.sequence == 1 && row.bytes == 3 * KEEPER_BYTES + 17 + 3 + 5 && row.acknowledged == 0, "serve",
-               "exports are listed");
+        tap_ok(good && row.sequence == 1 && row.bytes == 3 * KEEPER_BYTES + 17 + 3 + 5 && row.acknowledged == 0,
+               "serve", "exports are listed");
         good = !failed(ask(KEEPER_STATUS, nullptr, 0));
         memcpy(&a, out_bytes, sizeof a);
         tap_ok(good && a.exports == 1 && a.exports_unacknowledged == 1 && a.exports_fill == 2, "serve",

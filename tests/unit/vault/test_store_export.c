@@ -53,6 +53,19 @@ static void acknowledge_rest(store *s)
                "nor one beyond all measure");
 }
 
+static void listed_whole(store *s)
+{
+        bool     good = true;
+        size_t   at = 0, bytes, listed = 0;
+        uint64_t sequence, before = 0;
+        while (store_export_next(s, &at, &sequence, &bytes)) {
+                good = good && sequence > before && bytes > 9;
+                before = sequence;
+                listed++;
+        }
+        tap_ok(good && listed == 64 && before == 66, "store_export", "they are listed from the oldest on");
+}
+
 int main(void)
 {
         if (failed(secret_setup()))
@@ -109,15 +122,7 @@ int main(void)
         tap_ok(!failed(append(&s, 1000, 'z')) && !there(&s, 5, 1000, '5') && s.acknowledged_count == 0
                        && append(&s, 1000, 'x').code == ERR_EXPORTS_FULL,
                "store_export", "then the next, then none");
-        size_t   at = 0, bytes, listed = 0;
-        uint64_t sequence, before = 0;
-        good = true;
-        while (store_export_next(&s, &at, &sequence, &bytes)) {
-                good = good && sequence > before && bytes > 9;
-                before = sequence;
-                listed++;
-        }
-        tap_ok(good && listed == 64 && before == 66, "store_export", "they are listed from the oldest on");
+        listed_whole(&s);
         uint64_t all[STORE_EXPORTS];
         for (size_t i = 0; i < STORE_EXPORTS; i++)
                 all[i] = i + 3;
