@@ -36,28 +36,6 @@ err body_unlock(view json, keeper_unlock *out, config_fault *fault)
         return e;
 }
 
-static err slot_of(const config_doc *doc, config_fault *fault)
-{
-        static const char *const known[] = {"kind", nullptr}, *const kinds[] = {"tpm", nullptr};
-        const config_node *root = config_root(doc);
-        view kind;
-        TRY(config_keys(root, known, fault));
-        TRY(config_text(root, "kind", &kind, fault));
-        if (!view_equal(kind, VIEW("tpm")))
-                return config_fail(config_get(root, "kind"), "UNKNOWN_WORD", "there is no such kind of key slot",
-                                   config_nearest(kind, kinds), fault);
-        return OK;
-}
-
-err body_slot(view json, config_fault *fault)
-{
-        config_doc *doc;
-        TRY(config_parse(json, &doc, fault));
-        err e = slot_of(doc, fault);
-        config_free(doc);
-        return e;
-}
-
 static err sealed_alone(const config_doc *doc, size_t want, emit *out, config_fault *fault)
 {
         static const char *const known[] = {"sealed", nullptr};
@@ -168,4 +146,52 @@ bool body_name(view name)
                         return false;
         }
         return true;
+}
+
+static err create_of(const config_node *root, keeper_slot_add *out, config_fault *fault)
+{
+        static const char *const known[] = {"kind", "salt", "ops", "mem_bytes", "sealed", nullptr};
+        keeper_slot *slot = &out->slot;
+        *out = (keeper_slot_add){};
+        TRY(config_keys(root, known, fault));
+        TRY(kind_of(root, &slot->kind, fault));
+        TRY(hex_of(root, "salt", slot->salt, sizeof slot->salt, fault));
+        TRY(hex_of(root, "sealed", out->sealed, sizeof out->sealed, fault));
+        bool slow = slot->kind == SLOT_PASSPHRASE;
+        config_range ops = {slow ? 1 : 0, slow ? ARGON_OPS_MAX : 0};
+        config_range mem = {slow ? ARGON_MEM_MIN : 0, slow ? ARGON_MEM_MAX : 0};
+        if (slow || config_get(root, "ops") != nullptr)
+                TRY(config_u64(root, "ops", ops, &slot->ops, fault));
+        if (slow || config_get(root, "mem_bytes") != nullptr)
+                TRY(config_u64(root, "mem_bytes", mem, &slot->mem_bytes, fault));
+        return OK;
+}
+
+err body_create(view json, keeper_slot_add *out, config_fault *fault)
+{
+        config_doc *doc;
+        TRY(config_parse(json, &doc, fault));
+        err e = create_of(config_root(doc), out, fault);
+        config_free(doc);
+        return e;
+}
+
+static err slot_of(const config_node *root, keeper_slot_add *out, config_fault *fault)
+{
+        static const char *const known[] = {"kind", nullptr};
+        view kind;
+        TRY(config_text(root, "kind", &kind, fault));
+        if (!view_equal(kind, VIEW("tpm")))
+                return create_of(root, out, fault);
+        *out = (keeper_slot_add){.slot = {.kind = SLOT_TPM}};
+        return config_keys(root, known, fault);
+}
+
+err body_slot(view json, keeper_slot_add *out, config_fault *fault)
+{
+        config_doc *doc;
+        TRY(config_parse(json, &doc, fault));
+        err e = slot_of(config_root(doc), out, fault);
+        config_free(doc);
+        return e;
 }

@@ -2,7 +2,6 @@
 
 #include <assert.h>
 
-#include "admin/token.h"
 #include "vault/container.h"
 
 /* What a browser must not do with our answers. src  Content Security Policy Level 3; Fetch; read 2026-11-20 */
@@ -31,6 +30,7 @@ static void exchange_end(admin_conn *c)
         region_end(&x->file);
         region_end(&c->body);
         arena_end(&x->memory);
+        x->work = nullptr;
         x->sequence = 0;
         x->asked = EXPORT_BODY;
 }
@@ -164,6 +164,18 @@ static void refuse_method(admin_conn *c)
                      &(admin_reply){405, VIEW("application/json"), {out.bytes, out.len}, {allow.bytes, allow.len}});
 }
 
+static void refuse_tries(admin_conn *c)
+{
+        uint8_t room[64], body[512];
+        emit wait = emit_into(room, sizeof room), out = emit_into(body, sizeof body);
+        emit_text(&wait, "Retry-After: ");
+        emit_u64(&wait, c->wait_s);
+        emit_text(&wait, "\r\n");
+        admin_fault_write(admin_fault_of(ERR_UPSTREAM_RATE), &out);
+        admin_answer(&c->exchange,
+                     &(admin_reply){429, VIEW("application/json"), {out.bytes, out.len}, {wait.bytes, wait.len}});
+}
+
 static void refuse(admin_conn *c)
 {
         admin_exchange *x = &c->exchange;
@@ -174,6 +186,8 @@ static void refuse(admin_conn *c)
                 net_timer_set(x->box->loop, &x->timer, LIMIT_ADMIN_REFUSE_MS);
         } else if (c->verdict == ERR_BAD_METHOD) {
                 refuse_method(c);
+        } else if (c->verdict == ERR_UPSTREAM_RATE) {
+                refuse_tries(c);
         } else {
                 admin_answer_error(x, c->verdict);
         }
@@ -205,27 +219,12 @@ static void on_done(admin_conn *c)
 
 static err judge(admin_conn *c, const http1_head *head)
 {
-        if (route_needs_token(head->target) && !token_known(c->shared->catalog, http1_get(head, VIEW("authorization"))))
-                return FAIL(NO_KEY);
+        admin_box *box = &c->shared->box;
+        TRY(access_judge(&box->access, head, net_now_ms(box->loop), &c->wait_s));
         c->exchange.query = route_query(head->target);
-        return route_find(head->method, head->target, &c->route, &c->exchange.rest);
-}
-
-static void on_head(admin_conn *c)
-{
-        const http1_head *head = c->parser.head;
-        c->verdict = judge(c, head).code;
-        set_clock(c, LIMIT_ADMIN_HEAD_MS);
-        if (!head->expect)
-                return;
-        if (c->verdict == ERR_NONE) {
-                net_write(c->net, VIEW("HTTP/1.1 100 Continue\r\n\r\n"));
-                return;
-        }
-        /* The body will not be read, so the connection has no next message. */
-        c->last = true;
-        begin_work(c);
-        refuse(c);
+        TRY(route_find(head->method, head->target, &c->route, &c->exchange.rest));
+        c->body.cap = route_body_most(c->route);
+        return head->sized && head->length > c->body.cap ? FAIL(TOO_LARGE) : OK;
 }
 
 static void on_bad(admin_conn *c, err_code code)
@@ -235,6 +234,28 @@ static void on_bad(admin_conn *c, err_code code)
                 return;
         }
         c->verdict = code;
+        c->last = true;
+        begin_work(c);
+        refuse(c);
+}
+
+static void on_head(admin_conn *c)
+{
+        const http1_head *head = c->parser.head;
+        c->verdict = judge(c, head).code;
+        if (c->verdict == ERR_TOO_LARGE) {
+                /* What will not be taken is not waited for. */
+                on_bad(c, ERR_TOO_LARGE);
+                return;
+        }
+        set_clock(c, LIMIT_ADMIN_HEAD_MS);
+        if (!head->expect)
+                return;
+        if (c->verdict == ERR_NONE) {
+                net_write(c->net, VIEW("HTTP/1.1 100 Continue\r\n\r\n"));
+                return;
+        }
+        /* The body will not be read, so the connection has no next message. */
         c->last = true;
         begin_work(c);
         refuse(c);
@@ -321,7 +342,7 @@ static void on_clock(void *ctx)
 static bool host_allowed(void *ctx, view host)
 {
         const admin_conn *c = ctx;
-        return catalog_host_allowed(c->shared->catalog, host);
+        return c->shared->box.access.any_host || catalog_host_allowed(c->shared->catalog, host);
 }
 
 static void on_body(void *ctx, view piece)
@@ -339,7 +360,7 @@ const net_user *conn_start(admin_conn *c, conn_shared *shared, net_conn *net)
         uint64_t serial = c->serial;
         *c = (admin_conn){.shared = shared, .net = net, .serial = serial};
         c->exchange.box = &shared->box;
-        c->setup = (http1_setup){HTTP1_REQUEST, host_allowed, on_body, c, LIMIT_ADMIN_BODY_BYTES};
+        c->setup = (http1_setup){HTTP1_REQUEST, host_allowed, on_body, c, LIMIT_ADMIN_CONFIG_BYTES};
         c->clock.fire = on_clock;
         c->clock.ctx = c;
         arena_init(&c->exchange.memory, LIMIT_ADMIN_MEMORY_BYTES);

@@ -36,6 +36,7 @@ typedef struct admin_conn {
         net_timer clock;  /* head, body, idle */
         uint64_t taken;   /* net_taken when the clock was set */
         err_code verdict; /* on the request, known at its head */
+        uint32_t wait_s;  /* with UPSTREAM_RATE: until it may be asked again */
         conn_phase phase;
         bool running;    /* inside run: answers do not start it again */
         bool ask_parser; /* a head is complete: the body may be so too, without one more byte */

@@ -4,6 +4,7 @@
 #define ADMIN_EXCHANGE_H
 
 #include "admin/box_link.h"
+#include "admin/access.h"
 #include "admin/fault.h"
 #include "admin/keeper_link.h"
 #include "admin/metrics.h"
@@ -14,6 +15,14 @@
 #include "route/catalog.h"
 
 typedef struct admin_exchange admin_exchange;
+
+/* When a certificate ends. */
+typedef struct admin_certificate {
+        const char *name;  /* of its file */
+        uint64_t expires_s; /* 0: not known */
+} admin_certificate;
+
+enum : size_t { ADMIN_CERTIFICATES = 2 };
 
 /* What all exchanges of the role share. */
 typedef struct admin_box {
@@ -28,6 +37,9 @@ typedef struct admin_box {
         view metrics;           /* the published snapshot */
         admin_exchange *reload; /* who waits for WIRE_RELOADED; null: nobody */
         bool reloading;         /* the supervisor has not answered yet */
+        uint16_t reload_what;   /* reloaded_word that is waited for */
+        admin_access access;
+        admin_certificate certificates[ADMIN_CERTIFICATES];
 } admin_box;
 
 struct admin_exchange {
@@ -42,6 +54,7 @@ struct admin_exchange {
         uint64_t sequence;  /* of that export */
         keeper_export_file asked; /* which of its files */
         net_timer timer;
+        void *work; /* a handler's own, in `memory` */
 };
 
 /* One answer. `extra` is whole header lines, or empty. All views are copied. */

@@ -28,6 +28,18 @@ void handle_credential_put(admin_exchange *x);
 void handle_credential_remove(admin_exchange *x);
 void handle_key_hash(admin_exchange *x);
 
+/* handle_setup.c */
+void handle_setup(admin_exchange *x);
+void handle_setup_vault(admin_exchange *x);
+
+/* handle_config.c */
+void handle_config(admin_exchange *x);
+void handle_config_put(admin_exchange *x);
+/* "{name}" */
+void handle_config_file(admin_exchange *x);
+/* The supervisor's answer to the set that is tried. */
+void handle_config_tried(admin_exchange *x, const wire_message *m);
+
 /* handle_export.c */
 void handle_export_now(admin_exchange *x);
 void handle_export_key(admin_exchange *x);

@@ -57,6 +57,7 @@ void handle_reload(admin_exchange *x)
                 return;
         }
         x->box->reloading = true;
+        x->box->reload_what = RELOADED_STORED;
         x->box->reload = x;
         x->timer.fire = reload_late;
         x->timer.ctx = x;
@@ -66,11 +67,18 @@ void handle_reload(admin_exchange *x)
 void handle_reloaded(admin_box *box, const wire_message *m)
 {
         admin_exchange *x = box->reload;
+        /* The end of something that nobody here has asked for: a signal's. */
+        if (m->what != box->reload_what)
+                return;
         box->reloading = false;
         box->reload = nullptr;
         if (x == nullptr)
                 return;
         net_timer_clear(box->loop, &x->timer);
+        if (m->what == RELOADED_TRIAL) {
+                handle_config_tried(x, m);
+                return;
+        }
         if (m->number == 0) {
                 size_t len = strnlen(m->name, sizeof m->name);
                 admin_answer_fault(x, 422, &m->fault, (view){(const uint8_t *)m->name, len});

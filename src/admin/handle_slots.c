@@ -1,6 +1,7 @@
 /* Key slots: what else opens the vault. */
 #include "admin/body.h"
 #include "admin/handle.h"
+#include "vault/container.h"
 
 static void added(void *ctx, err_code code, view answer)
 {
@@ -21,10 +22,15 @@ static void added(void *ctx, err_code code, view answer)
 void handle_slot_add(admin_exchange *x)
 {
         config_fault fault = {};
-        if (failed(body_slot(x->body, &fault)))
+        keeper_slot_add *slot = arena_alloc(&x->memory, sizeof *slot);
+        if (slot == nullptr)
+                admin_answer_error(x, ERR_NO_ROOM);
+        else if (failed(body_slot(x->body, slot, &fault)))
                 admin_answer_fault(x, 400, &fault, (view){});
-        else
+        else if (slot->slot.kind == SLOT_TPM)
                 admin_ask(x, KEEPER_TPM_SEAL, (view){}, added);
+        else
+                admin_ask(x, KEEPER_SLOT_ADD, (view){(const uint8_t *)slot, sizeof *slot}, added);
 }
 
 static void removed(void *ctx, err_code code, view answer)

@@ -16,6 +16,11 @@ static const admin_route rows[] = {
         {HTTP1_POST,    VIEW_INIT("/admin/v1/reload"),              false,  false,  handle_reload},
         {HTTP1_GET,     VIEW_INIT("/admin/v1/routes"),              false,  false,  handle_routes},
         {HTTP1_GET,     VIEW_INIT("/admin/v1/routes/explain"),      false,  false,  handle_routes_explain},
+        {HTTP1_GET,     VIEW_INIT("/admin/v1/setup"),               false,  false,  handle_setup},
+        {HTTP1_POST,    VIEW_INIT("/admin/v1/setup/vault"),         false,  true,   handle_setup_vault},
+        {HTTP1_GET,     VIEW_INIT("/admin/v1/config"),              false,  false,  handle_config},
+        {HTTP1_PUT,     VIEW_INIT("/admin/v1/config"),              false,  true,   handle_config_put},
+        {HTTP1_GET,     VIEW_INIT("/admin/v1/config/files/"),       true,   false,  handle_config_file},
         {HTTP1_GET,     VIEW_INIT("/admin/v1/vault"),               false,  false,  handle_vault},
         {HTTP1_POST,    VIEW_INIT("/admin/v1/vault/unlock"),        false,  true,   handle_unlock},
         {HTTP1_POST,    VIEW_INIT("/admin/v1/vault/rotate"),        false,  true,   handle_rotate},
@@ -46,6 +51,11 @@ view route_query(view target)
 {
         size_t path = path_of(target).len;
         return path < target.len ? view_slice(target, path + 1, target.len) : (view){};
+}
+
+size_t route_body_most(const admin_route *r)
+{
+        return r->handle == handle_config_put ? LIMIT_ADMIN_CONFIG_BYTES : LIMIT_ADMIN_BODY_BYTES;
 }
 
 static bool fits(const admin_route *r, view path)

@@ -16,6 +16,9 @@ typedef struct admin_route {
 /* What stands behind the question mark; empty: nothing. */
 view route_query(view target);
 
+/* How large its body may be: one address takes a whole configuration. */
+size_t route_body_most(const admin_route *r);
+
 /* in   target  as sent; a query is ignored
  * out  rest    what follows a prefix route's path
  * err  NO_ROUTE, BAD_METHOD */

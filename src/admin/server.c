@@ -55,6 +55,13 @@ static err start(admin_server *s)
                            .version = s->setup.version,
                            .commit = s->setup.commit,
                            .control = s->setup.control};
+        box->access = (admin_access){.catalog = s->setup.catalog,
+                                     .board = s->setup.board,
+                                     .in_state = s->setup.in_state,
+                                     .any_host = s->setup.set_up};
+        box->access.has_claim = s->setup.in_state && access_read_claim(s->setup.claim, box->access.claim);
+        if (s->setup.certificates != nullptr)
+                memcpy(box->certificates, s->setup.certificates, sizeof box->certificates);
         TRY(keeper_link_init(&box->keeper, s->setup.loop));
         TRY(box_link_init(&box->link, s->setup.loop));
         const net_accept accept = {.arrived = on_arrived,

@@ -2,6 +2,7 @@
 #ifndef ADMIN_SERVER_H
 #define ADMIN_SERVER_H
 
+#include "admin/exchange.h"
 #include "base/board.h"
 #include "base/box_facts.h"
 #include "base/box_wire.h"
@@ -23,6 +24,10 @@ typedef struct admin_setup {
         int listen_fd;
         int control; /* to the supervisor: reload is asked there */
         const char *version, *commit;
+        bool in_state;    /* the configuration is in the state */
+        bool set_up;      /* and is not there yet: the catalog is empty */
+        view claim;       /* the code by which the box is claimed meanwhile; empty: none */
+        const admin_certificate *certificates; /* ADMIN_CERTIFICATES rows, or null */
         uint64_t (*wall_s)(void);
 } admin_setup;
 

@@ -35,6 +35,8 @@ bool status_write_ready(const board *b, emit *out)
         emit_text(out, ready ? "{\"ready\":true,\"reasons\":[" : "{\"ready\":false,\"reasons\":[");
         if (keeper == KEEPER_SEALED)
                 reason(out, &first, "vault_sealed");
+        else if (keeper == KEEPER_BLANK)
+                reason(out, &first, "unclaimed");
         else if (keeper != KEEPER_OPEN)
                 reason(out, &first, "no_keeper");
         if (!serves)
@@ -81,7 +83,10 @@ static void hex(emit *out, const char *key, view value)
 
 static const char *keeper_word(uint32_t keeper)
 {
-        return keeper == KEEPER_OPEN ? "open" : keeper == KEEPER_SEALED ? "sealed" : "down";
+        return keeper == KEEPER_OPEN     ? "open"
+               : keeper == KEEPER_SEALED ? "sealed"
+               : keeper == KEEPER_BLANK  ? "blank"
+                                         : "down";
 }
 
 static void write_roles(emit *out, uint32_t up)
@@ -129,6 +134,7 @@ static void write_exports(emit *out, const keeper_status *v)
         number(out, "fill_percent", v->exports_fill);
         emit_text(out, v->exports_fill >= STORE_EXPORTS_ALARM ? ",\"alarm\":true}" : ",\"alarm\":false}");
 }
+static const char *vault_word(const keeper_status *s) { return s->open ? "open" : s->blank ? "unclaimed" : "sealed"; }
 
 static const char *tpm_word(uint32_t tpm)
 {
@@ -157,7 +163,7 @@ static void write_vault_short(emit *out, const keeper_status *v)
                 return;
         }
         emit_byte(out, '{');
-        text(out, "state", v->open ? "open" : "sealed");
+        text(out, "state", vault_word(v));
         emit_byte(out, ',');
         number(out, "credentials", v->credentials);
         emit_byte(out, ',');
@@ -229,9 +235,54 @@ static void write_slot(emit *out, const keeper_slot *s)
         emit_byte(out, '}');
 }
 
-void status_write_vault(const keeper_status *s, emit *out)
+static void write_slots(emit *out, const keeper_status *s)
 {
         bool first = true;
+        emit_text(out, "\"slots\":[");
+        for (size_t i = 0; i < sizeof s->slots / sizeof s->slots[0]; i++)
+                if (s->slots[i].kind != SLOT_EMPTY) {
+                        comma(out, &first);
+                        write_slot(out, &s->slots[i]);
+                }
+        emit_byte(out, ']');
+}
+
+void status_write_setup(const keeper_status *s, const char *version, bool configured, emit *out)
+{
+        emit_byte(out, '{');
+        text(out, "state", vault_word(s));
+        emit_byte(out, ',');
+        text(out, "version", version);
+        emit_text(out, configured ? ",\"configured\":true," : ",\"configured\":false,");
+        hex(out, "seal_key", (view){s->seal_key, sizeof s->seal_key});
+        emit_byte(out, ',');
+        write_slots(out, s);
+        emit_text(out, "}\n");
+}
+
+void status_write_config(const keeper_config_row *rows, size_t count, emit *out)
+{
+        static const uint8_t none[sizeof rows->sha256];
+        bool first = true;
+        emit_text(out, "{\"files\":[");
+        for (size_t i = 0; i < count; i++) {
+                comma(out, &first);
+                emit_byte(out, '{');
+                text(out, "name", rows[i].name);
+                emit_byte(out, ',');
+                number(out, "bytes", rows[i].bytes);
+                emit_byte(out, ',');
+                if (memcmp(rows[i].sha256, none, sizeof none) == 0)
+                        emit_text(out, "\"sha256\":null");
+                else
+                        hex(out, "sha256", (view){rows[i].sha256, sizeof rows[i].sha256});
+                emit_byte(out, '}');
+        }
+        emit_text(out, "]}\n");
+}
+
+void status_write_vault(const keeper_status *s, emit *out)
+{
         emit_byte(out, '{');
         text(out, "state", s->open ? "open" : "sealed");
         emit_byte(out, ',');
@@ -249,13 +300,9 @@ void status_write_vault(const keeper_status *s, emit *out)
         emit_byte(out, ',');
         base64(out, "export_key_number", (view){s->export_key_number, sizeof s->export_key_number});
         write_exports(out, s);
-        emit_text(out, ",\"slots\":[");
-        for (size_t i = 0; i < sizeof s->slots / sizeof s->slots[0]; i++)
-                if (s->slots[i].kind != SLOT_EMPTY) {
-                        comma(out, &first);
-                        write_slot(out, &s->slots[i]);
-                }
-        emit_text(out, "],");
+        emit_byte(out, ',');
+        write_slots(out, s);
+        emit_byte(out, ',');
         text(out, "tpm", tpm_word(s->tpm));
         emit_text(out, "}\n");
 }

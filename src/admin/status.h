@@ -24,11 +24,16 @@ typedef struct status_facts {
 /* GET /admin/v1/status: the whole box, live. */
 void status_write(const status_facts *f, emit *out);
 
+/* GET /admin/v1/setup, for anybody: {"state":"unclaimed|sealed|open","version","configured","seal_key":hex,"slots"}. */
+void status_write_setup(const keeper_status *s, const char *version, bool configured, emit *out);
+
 /* GET /admin/v1/vault: what an operator needs to unlock, and the public keys. */
 void status_write_vault(const keeper_status *s, emit *out);
 
 /* GET /admin/v1/exports: {"exports":[{"sequence","bytes","acknowledged"}]}, oldest first. */
 void status_write_exports(const keeper_export_listed *rows, size_t count, emit *out);
+/* GET /admin/v1/config. */
+void status_write_config(const keeper_config_row *rows, size_t count, emit *out);
 
 /* GET /admin/v1/vault/credentials. */
 void status_write_credentials(const keeper_listed *rows, size_t count, emit *out);

@@ -105,7 +105,8 @@ static inline void board_add(_Atomic uint64_t *number, uint64_t by)
         atomic_store_explicit(number, atomic_load_explicit(number, memory_order_relaxed) + by, memory_order_relaxed);
 }
 
-typedef enum keeper_state : uint32_t { KEEPER_DOWN, KEEPER_SEALED, KEEPER_OPEN } keeper_state;
+/* BLANK: the state holds no vault yet. */
+typedef enum keeper_state : uint32_t { KEEPER_DOWN, KEEPER_SEALED, KEEPER_OPEN, KEEPER_BLANK } keeper_state;
 
 typedef struct board {
         uint32_t         magic, layout;

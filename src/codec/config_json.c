@@ -108,7 +108,7 @@ static err accept(reader *r, size_t *values, config_fault *fault)
         json_token t = {};
         *values = 0;
         while (t.kind != JSON_DONE) {
-                size_t budget = LIMIT_CONFIG_BYTES;
+                size_t budget = LIMIT_CONFIG_BYTES + r->text.len;
                 err    e = json_scan_next(r->scan, &budget, &t);
                 bool   opens = !failed(e) && (t.kind == JSON_OBJECT || t.kind == JSON_ARRAY);
                 if (opens && t.depth >= LIMIT_CONFIG_DEPTH)
@@ -184,7 +184,7 @@ static void build(config_doc *doc, reader *r)
         place        key = r->here;
         json_token   t = {};
         for (size_t used = 0; t.kind != JSON_DONE;) {
-                size_t budget = LIMIT_CONFIG_BYTES;
+                size_t budget = LIMIT_CONFIG_BYTES + r->text.len;
                 err    e = json_scan_next(r->scan, &budget, &t);
                 assert(!failed(e) && t.kind != JSON_YIELD);
                 bool is_text = t.kind == JSON_KEY || t.kind == JSON_STRING;
@@ -222,13 +222,8 @@ static err parse(reader *r, config_doc *doc, config_fault *fault)
         return OK;
 }
 
-err config_parse(view text, config_doc **out, config_fault *fault)
+static err read_text(view text, config_doc **out, config_fault *fault)
 {
-        *out = nullptr;
-        *fault = (config_fault){};
-        if (text.len > LIMIT_CONFIG_BYTES)
-                return text_fault("TOO_LARGE", "the file is larger than 256 KiB", (place){1, 1}, fault);
-        static_assert(LIMIT_CONFIG_BYTES == 256 * 1024, "the sentence says so");
         arena       scratch;
         config_doc *doc = calloc(1, sizeof *doc);
         arena_init(&scratch, SCAN_ARENA_BYTES);
@@ -240,6 +235,26 @@ err config_parse(view text, config_doc **out, config_fault *fault)
         else
                 *out = doc;
         return e;
+}
+
+err config_parse(view text, config_doc **out, config_fault *fault)
+{
+        *out = nullptr;
+        *fault = (config_fault){};
+        if (text.len > LIMIT_CONFIG_BYTES)
+                return text_fault("TOO_LARGE", "the file is larger than 256 KiB", (place){1, 1}, fault);
+        static_assert(LIMIT_CONFIG_BYTES == 256 * 1024, "the sentence says so");
+        return read_text(text, out, fault);
+}
+
+err config_parse_files(view text, config_doc **out, config_fault *fault)
+{
+        *out = nullptr;
+        *fault = (config_fault){};
+        if (text.len > LIMIT_ADMIN_CONFIG_BYTES)
+                return text_fault("TOO_LARGE", "the body is larger than 2 MiB", (place){1, 1}, fault);
+        static_assert(LIMIT_ADMIN_CONFIG_BYTES == 2 * 1024 * 1024, "the sentence says so");
+        return read_text(text, out, fault);
 }
 
 void config_free(config_doc *doc)

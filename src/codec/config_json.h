@@ -22,6 +22,8 @@ typedef struct config_fault {
 /* Parses. The document owns its nodes and borrows nothing of the text; free it with config_free.
  * err BAD_CONFIG with *fault filled; NO_ROOM */
 err  config_parse(view text, config_doc **out, config_fault *fault);
+/* The same for a document that holds whole files: at most LIMIT_ADMIN_CONFIG_BYTES. */
+err  config_parse_files(view text, config_doc **out, config_fault *fault);
 void config_free(config_doc *doc);
 
 typedef enum config_kind : uint8_t {

@@ -25,7 +25,17 @@ typedef enum keeper_op : uint32_t {
         KEEPER_TPM_SEAL,   /* -> u32 index: a slot that opens by this box's TPM while it starts what it started now */
         KEEPER_TPM_RESEAL, /* keeper_tpm_values -> u32 index: another one, for an image that is not started yet */
         KEEPER_TPM_SETTLE, /* -> nothing: drops the TPM's slots for images other than the one that runs */
+
+        /* first boot and the configuration in the state */
+        KEEPER_CREATE = 64,  /* keeper_slot_add -> nothing; the new vault is open then */
+        KEEPER_STAGE_BEGIN,  /* keeper_stage -> nothing; what was staged before is dropped */
+        KEEPER_STAGE_PART,   /* keeper_stage_part -> nothing; parts of one file follow each other */
+        KEEPER_STAGE_TRY,    /* -> u64 number of the set; the supervisor tries it and tells admin (WIRE_RELOADED) */
+        KEEPER_CONFIG_LIST,  /* -> keeper_config_row[] */
+        KEEPER_CONFIG_GET,   /* keeper_config_get -> keeper_config_part; err FORBIDDEN: a private key */
 } keeper_op;
+
+constexpr size_t KEEPER_CONFIG_NAME = 40; /* a name of vault/config_set.h with its NUL */
 
 constexpr size_t KEEPER_BYTES = 32 * 1024; /* payload of one message */
 
@@ -56,6 +66,10 @@ typedef enum keeper_tpm : uint32_t {
 
 typedef struct keeper_status {
         uint32_t    open; /* 1: unsealed */
+        uint32_t    blank; /* 1: no vault was made here yet; all below but the seal key is zero */
+        uint32_t    opens; /* store_opens */
+        uint32_t    config_files; /* of the configuration in the state */
+        uint32_t    unused;
         uint32_t    credentials;
         uint64_t    state_generation;
         uint64_t    next_export;
@@ -132,5 +146,36 @@ typedef struct keeper_rotate {
         uint8_t  salt[16];
         uint8_t  sealed[2 * 32 + 48]; /* the wrapping key of `slot`, and that of the new one */
 } keeper_rotate;
+typedef struct keeper_stage {
+        uint32_t partial; /* 1: begins with the files that are there, 0: with none */
+        uint32_t opens;   /* store_opens; 0: as it is */
+} keeper_stage;
+
+/* One file is `total` bytes, sealed ones as a whole: parts from offset 0 on, without a gap. */
+typedef struct keeper_stage_part {
+        char     name[KEEPER_CONFIG_NAME];
+        uint32_t sealed; /* 1: the file is sealed to the seal key; a private key must be */
+        uint32_t total, offset;
+        uint32_t len; /* bytes here */
+        uint8_t  bytes[KEEPER_BYTES - KEEPER_CONFIG_NAME - 16];
+} keeper_stage_part;
+/* On the wire only what is in use is sent. */
+
+typedef struct keeper_config_row {
+        char     name[KEEPER_CONFIG_NAME];
+        uint32_t bytes;
+        uint8_t  sha256[32]; /* zeros for a private key */
+} keeper_config_row;
+
+typedef struct keeper_config_get {
+        char     name[KEEPER_CONFIG_NAME];
+        uint32_t offset;
+} keeper_config_get;
+
+typedef struct keeper_config_part {
+        uint32_t total;
+        uint32_t len;
+        uint8_t  bytes[KEEPER_BYTES - 8];
+} keeper_config_part;
 
 #endif

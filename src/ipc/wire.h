@@ -34,17 +34,37 @@ typedef enum wire_type : uint16_t {
         WIRE_DRAINED,   /* relay: last exchange ended */
         WIRE_RELOAD,    /* admin: start a new generation; answered by WIRE_RELOADED */
         WIRE_RING_DONE, /* keeper: ring `slot` of a dead relay is read to its end and retired */
+        WIRE_CONFIG,    /* keeper: the configuration in the state; what = config_word */
         /* supervisor to role */
         WIRE_FILE = 32,  /* answer to WIRE_OPEN: descriptor, or none and `number` = errno */
         WIRE_GRANT,      /* descriptor; what = grant_id; slot and number as the grant says */
         WIRE_START,      /* all grants are there: open files, close the sandbox, say READY */
         WIRE_DRAIN,      /* relay: stop accepting, end with the last exchange; number = drain_ms or 0 for the setting */
         WIRE_STOP,       /* end cleanly: the keeper writes the final export first */
-        WIRE_RELOADED,   /* admin: number = 1 done, 0 refused with fault */
+        WIRE_RELOADED,   /* admin: number = 1 done, 0 refused with fault; slot = generation; what = reloaded_word */
         WIRE_RING_DEAD,  /* keeper: the relay of ring `slot` has died */
         WIRE_GENERATION, /* keeper: generation `number` is coming: descriptor = lethe.json (what 0), policy.json (what
                             1) */
+        WIRE_CONFIG_TRIED, /* keeper: set `number` serves (what 1): store it; or does not (what 0): drop it */
 } wire_type;
+
+/* What the keeper says of the configuration it keeps. Files come first, then what they are; `number` names the set. */
+typedef enum config_word : uint16_t {
+        CONFIG_FILE = 1, /* name, descriptor: one file of the set that comes */
+        CONFIG_STORED,   /* these files are in the vault; none: there is no configuration, or it is sealed */
+        CONFIG_STAGED,   /* these files are to be tried */
+        CONFIG_KEPT,     /* the set that served is stored */
+        CONFIG_LOST,     /* it could not be stored: slot = err_code */
+} config_word;
+
+/* What a WIRE_RELOADED is the end of. */
+typedef enum reloaded_word : uint16_t {
+        RELOADED_STORED, /* a reload: of the folder, or of what the vault keeps */
+        RELOADED_TRIAL,  /* a set that the keeper staged: it is stored now, or dropped */
+} reloaded_word;
+
+/* wire_message.number of WIRE_START: the configuration is in the state, and may not be there yet. */
+constexpr uint64_t START_CONFIG_IN_STATE = 1;
 
 typedef enum grant_id : uint16_t {
         GRANT_LISTEN = 1, /* listening socket */
@@ -63,6 +83,7 @@ typedef enum grant_id : uint16_t {
         GRANT_BOX_FACTS,  /* keeper, admin: base/box_facts memfd, on the appliance alone */
         GRANT_BOX,        /* admin: the channel to PID 1 of the appliance (base/box_wire); none elsewhere */
         GRANT_TPM,        /* keeper: the TPM, when there is one */
+        GRANT_CLAIM,      /* admin: the file with the code by which a box without configuration is claimed */
 } grant_id;
 
 typedef struct wire_message {

@@ -13,9 +13,13 @@
 #include "base/emit.h"
 #include "base/event.h"
 #include "base/secret.h"
+#include "net/tls_certificate.h"
 #include "ipc/wire.h"
 #include "role/sandbox.h"
 #include "role/start.h"
+
+/* Of a certificate that lives as long as this process: 2020 to 2099, so that a wrong clock does not refuse it. */
+enum : uint64_t { FIRST_DAY_S = 1577836800, LAST_DAY_S = 4102444799 };
 
 typedef struct admin_role {
         int listen, keeper, box; /* -1: not granted yet */
@@ -27,6 +31,13 @@ typedef struct admin_role {
         net_watch *control;
         admin_server *server;
         bool orphaned; /* the supervisor has gone */
+        bool in_state; /* the configuration is in the state */
+        bool set_up;   /* and is not there, or cannot be read: whoever claims the box may bring one */
+        int claim;     /* -1: none */
+        uint8_t claim_text[64];
+        size_t claim_len;
+        admin_certificate certificates[ADMIN_CERTIFICATES];
+        box_identity identity;
 } admin_role;
 
 static void say(config_fault *fault, const char *code, const char *subject, const char *text)
@@ -67,6 +78,9 @@ static err granted(admin_role *a, uint16_t what, int fd)
         case GRANT_LISTEN:
                 replace(&a->listen, fd);
                 return OK;
+        case GRANT_CLAIM:
+                replace(&a->claim, fd);
+                return OK;
         case GRANT_BOARD:
                 if (a->board == nullptr)
                         return map_board(a, fd);
@@ -96,12 +110,22 @@ static err granted(admin_role *a, uint16_t what, int fd)
         }
 }
 
+static void read_claim(admin_role *a)
+{
+        ssize_t n = a->claim < 0 ? 0 : pread(a->claim, a->claim_text, sizeof a->claim_text, 0);
+        a->claim_len = n < 0 ? 0 : (size_t)n;
+        if (a->claim >= 0)
+                close(a->claim);
+        a->claim = -1;
+}
+
 static err take_grants(admin_role *a)
 {
         for (;;) {
                 wire_message m;
                 int fd;
                 TRY(wire_receive(WIRE_CONTROL_FD, &m, &fd));
+                a->in_state = m.type == WIRE_START && m.number == START_CONFIG_IN_STATE;
                 if (m.type == WIRE_START)
                         return a->listen >= 0 && a->board != nullptr ? OK : FAIL(BAD_FILE);
                 if (m.type == WIRE_GRANT && fd >= 0)
@@ -152,6 +176,72 @@ static err load_catalog(admin_role *a, config_fault *fault)
         return e;
 }
 
+/* A box in the state never loses its management plane: what cannot be read there is as if it were not there. */
+static err load_catalog_or_none(admin_role *a, config_fault *fault)
+{
+        err e = load_catalog(a, fault);
+        if (!failed(e) || !a->in_state)
+                return e;
+        free(a->catalog);
+        a->catalog = calloc(1, sizeof *a->catalog);
+        a->set_up = true;
+        *fault = (config_fault){};
+        return a->catalog == nullptr ? FAIL(NO_ROOM) : OK;
+}
+
+/* When the callers' certificate ends, where there is one. */
+static void look_at_server(admin_role *a)
+{
+        region certificate;
+        config_fault ignored = {};
+        tls_certificate facts = {};
+        if (!failed(read_file("tls/server.crt", &certificate, &ignored))) {
+                (void)!failed(tls_certificate_read(region_view(&certificate), &facts));
+                region_end(&certificate);
+        }
+        a->certificates[0] = (admin_certificate){"tls/server.crt", facts.not_after_s};
+        memcpy(a->identity.tls_certificate, facts.sha256, sizeof facts.sha256);
+}
+
+static void look_at_own(admin_role *a, view certificate)
+{
+        tls_certificate facts = {};
+        (void)!failed(tls_certificate_read(certificate, &facts));
+        a->certificates[1] = (admin_certificate){"tls/admin.crt", facts.not_after_s};
+        memcpy(a->identity.admin_certificate, facts.sha256, sizeof facts.sha256);
+}
+
+/* Before there is a certificate: one of this start. Who connects compares its fingerprint with the console's. */
+static err make_tls(admin_role *a, config_fault *fault)
+{
+        uint8_t certificate_room[TLS_PEM_BYTES], key_room[TLS_PEM_BYTES];
+        emit certificate = emit_into(certificate_room, sizeof certificate_room);
+        emit key = emit_into(key_room, sizeof key_room);
+        view key_pem, certificate_pem = {};
+        const char *why = nullptr;
+        err e = tls_setup();
+        if (!failed(e))
+                e = tls_key_make(&key);
+        if (!failed(e))
+                e = emit_done(&key, &key_pem);
+        if (!failed(e))
+                e = tls_certificate_make(&(tls_issue){.key_pem = key_pem,
+                                                      .subject = "Lethe before its set-up",
+                                                      .not_before_s = FIRST_DAY_S,
+                                                      .not_after_s = LAST_DAY_S},
+                                         &certificate);
+        if (!failed(e))
+                e = emit_done(&certificate, &certificate_pem);
+        if (!failed(e))
+                e = tls_server_new(certificate_pem, key_pem, &a->tls, &why);
+        if (failed(e))
+                say(fault, "TLS", "admin role", why != nullptr ? why : "a certificate cannot be made");
+        else
+                look_at_own(a, certificate_pem);
+        wipe(key_room, sizeof key_room);
+        return e;
+}
+
 static err load_tls(admin_role *a, config_fault *fault)
 {
         region certificate, key;
@@ -164,6 +254,8 @@ static err load_tls(admin_role *a, config_fault *fault)
                         e = tls_server_new(region_view(&certificate), region_view(&key), &a->tls, &why);
                 if (failed(e))
                         say(fault, "TLS", "tls/admin.crt, tls/admin.key", why != nullptr ? why : "cannot be used");
+                else
+                        look_at_own(a, region_view(&certificate));
                 region_end(&key);
         }
         region_end(&certificate);
@@ -213,7 +305,11 @@ static err open_server(admin_role *a)
                                    .control = WIRE_CONTROL_FD,
                                    .version = LETHE_VERSION,
                                    .commit = LETHE_COMMIT,
-                                   .wall_s = clock_wall_s};
+                                   .wall_s = clock_wall_s,
+                                   .in_state = a->in_state,
+                                   .set_up = a->set_up,
+                                   .claim = {a->claim_text, a->claim_len},
+                                   .certificates = a->certificates};
         TRY(admin_server_new(&setup, &a->server));
         if (a->keeper >= 0)
                 admin_server_keeper(a->server, a->keeper);
@@ -230,8 +326,13 @@ static err prepare(admin_role *a, config_fault *fault)
                 say(fault, "SYSTEM", "admin role", "the system gives no random bytes");
                 return FAIL(SYSTEM);
         }
-        TRY(load_catalog(a, fault));
-        TRY(load_tls(a, fault));
+        read_claim(a);
+        TRY(load_catalog_or_none(a, fault));
+        look_at_server(a);
+        err tls = load_tls(a, fault);
+        if (failed(tls) && a->in_state)
+                tls = make_tls(a, fault);
+        TRY(tls);
         err e = open_server(a);
         if (failed(e))
                 say(fault, "SYSTEM", "admin role", "the management listener cannot be served");
@@ -256,7 +357,7 @@ static int refuse(const config_fault *fault)
 
 int main(void)
 {
-        admin_role a = {.listen = -1, .keeper = -1, .box = -1};
+        admin_role a = {.listen = -1, .keeper = -1, .box = -1, .claim = -1};
         config_fault fault = {};
         event_setup("admin", 2);
         if (failed(sandbox_enter(ROLE_ADMIN)))

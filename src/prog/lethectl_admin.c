@@ -359,7 +359,13 @@ static err call_by_op(admin_door *d, keeper_op op, view in, region *out)
         case KEEPER_SLOT_ADD:
         case KEEPER_TPM_RESEAL:
         case KEEPER_TPM_SETTLE:
-                break;
+        case KEEPER_CREATE:
+        case KEEPER_STAGE_BEGIN:
+        case KEEPER_STAGE_PART:
+        case KEEPER_STAGE_TRY:
+        case KEEPER_CONFIG_LIST:
+        case KEEPER_CONFIG_GET:
+                break; /* have addresses of their own */
         }
         return FAIL(NOT_IMPLEMENTED);
 }

@@ -23,10 +23,14 @@ enum : uint64_t { INHERITED_MOST = 1023 };
 static const char usage[] =
         "lethed - the relay that forgets\n"
         "\n"
-        "  lethed --config DIR --state FILE [--key-file FILE] --listen ADDR:PORT --admin ADDR:PORT\n"
+        "  lethed --config DIR | --config-in-state [--claim FILE]\n"
+        "         --state FILE [--key-file FILE] --listen ADDR:PORT --admin ADDR:PORT\n"
         "         [--relays N] [--resolv-conf FILE] [--tpm FILE] [--box-facts FD]\n"
         "\n"
         "  --config DIR         folder with lethe.json, policy.json, tls/ and ca/ (see src/route/README.md)\n"
+        "  --config-in-state    the configuration is kept in the vault and comes over the management plane\n"
+        "                       ('lethectl setup'); the state may be all zeros, then there is no vault yet\n"
+        "  --claim FILE         the code by which a box without configuration is claimed\n"
         "  --state FILE         the vault, made by 'lethectl vault init'\n"
         "  --key-file FILE      opens the vault at start; without it the relay is SEALED until\n"
         "                       'lethectl vault unlock'\n"
@@ -48,7 +52,8 @@ static const char usage[] =
 
 typedef struct options {
         const char *config, *state, *key_file, *listen, *admin, *relays, *resolv_conf, *console, *box_facts;
-        const char *box_channel, *tpm;
+        const char *box_channel, *tpm, *claim;
+        bool        in_state;
 } options;
 
 static void print(int fd, const char *a, const char *b, const char *c)
@@ -76,11 +81,16 @@ static void parse(int argc, char *argv[], options *o)
         } rows[] = {{"--config", &o->config}, {"--state", &o->state},   {"--key-file", &o->key_file},
                     {"--listen", &o->listen}, {"--admin", &o->admin},   {"--relays", &o->relays},
                     {"--resolv-conf", &o->resolv_conf}, {"--console", &o->console},
-                    {"--box-facts", &o->box_facts}, {"--box-channel", &o->box_channel}, {"--tpm", &o->tpm}};
+                    {"--box-facts", &o->box_facts}, {"--box-channel", &o->box_channel}, {"--tpm", &o->tpm},
+                    {"--claim", &o->claim}};
         for (int i = 1; i < argc; i++) {
                 if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
                         print(STDOUT_FILENO, usage, "", "");
                         exit(0);
+                }
+                if (strcmp(argv[i], "--config-in-state") == 0) {
+                        o->in_state = true;
+                        continue;
                 }
                 if (strcmp(argv[i], "--version") == 0) {
                         print(STDOUT_FILENO, "lethed " LETHE_VERSION " (", LETHE_COMMIT, ")\n");
@@ -95,8 +105,13 @@ static void parse(int argc, char *argv[], options *o)
                         fail(EXIT_USAGE, argv[i], ": needs a value");
                 *rows[r].to = argv[++i];
         }
-        if (o->config == nullptr || o->state == nullptr || o->listen == nullptr || o->admin == nullptr)
+        if ((o->config == nullptr && !o->in_state) || o->state == nullptr || o->listen == nullptr
+            || o->admin == nullptr)
                 fail(EXIT_USAGE, "--config, --state, --listen and --admin are needed", "; see 'lethed --help'");
+        if (o->in_state == (o->config != nullptr))
+                fail(EXIT_USAGE, "--config", " and --config-in-state are two places for one thing; give one");
+        if (o->claim != nullptr && !o->in_state)
+                fail(EXIT_USAGE, "--claim", ": is for --config-in-state alone");
 }
 
 typedef union address {
@@ -252,10 +267,11 @@ int main(int argc, char *argv[])
                 fail(EXIT_SYSTEM, "sandbox", ": the process could not be hardened");
         s.programs = programs_folder();
         s.null = open_or_fail("/dev/null", O_RDONLY, ": cannot be opened");
-        s.config = open_or_fail(o.config, O_PATH | O_DIRECTORY, ": is not a folder");
+        s.config = o.in_state ? -1 : open_or_fail(o.config, O_PATH | O_DIRECTORY, ": is not a folder");
         s.state = open_state(o.state);
         s.key_file = o.key_file == nullptr ? -1 : open_or_fail(o.key_file, O_RDONLY, ": the key file cannot be opened");
         s.tpm = open_tpm(o.tpm);
+        s.claim = o.claim == nullptr ? -1 : open_or_fail(o.claim, O_RDONLY, ": the claim code cannot be opened");
         s.resolv_conf = open(o.resolv_conf, O_RDONLY | O_CLOEXEC);
         s.relays = relay_count(o.relays);
         for (uint32_t i = 0; i < s.relays; i++)

@@ -32,7 +32,7 @@ static uint32_t free_rings(const supervisor *s)
         return n;
 }
 
-static void blame(supervisor *s, const char *code, const char *text)
+void generation_blame(supervisor *s, const char *code, const char *text)
 {
         s->fault = (config_fault){};
         emit e = emit_into((uint8_t *)s->fault.code, sizeof s->fault.code - 1);
@@ -87,14 +87,19 @@ static child *relay_add(supervisor *s, uint32_t at, uint32_t socket)
         return nullptr;
 }
 
-static void reloaded(supervisor *s, uint64_t done)
+static void reloaded(supervisor *s, uint64_t done, bool trial)
 {
         /* Who asked later is answered by the generation that read the files later. */
-        if (!s->reload_asked || s->reload_again)
+        if (!trial && (!s->reload_asked || s->reload_again))
                 return;
-        s->reload_asked = false;
+        if (!trial)
+                s->reload_asked = false;
         child *admin = spawn_find(s, ROLE_ADMIN);
-        const wire_message m = {.type = WIRE_RELOADED, .number = done, .slot = s->last_generation, .fault = s->fault};
+        const wire_message m = {.type = WIRE_RELOADED,
+                                .what = trial ? RELOADED_TRIAL : RELOADED_STORED,
+                                .number = done,
+                                .slot = s->last_generation,
+                                .fault = s->fault};
         if (admin != nullptr)
                 (void)!failed(wire_send(admin->control, &m, -1));
 }
@@ -102,20 +107,30 @@ static void reloaded(supervisor *s, uint64_t done)
 err generation_begin(supervisor *s)
 {
         assert(s->starting < 0);
-        int at = free_generation(s);
+        int  at = free_generation(s);
+        bool trial = s->try_due;
         if (at < 0 || free_rings(s) < s->relays) {
-                blame(s, "DRAINING", "too many generations are still draining; try again when they have ended");
-                reloaded(s, 0);
+                generation_blame(s, "DRAINING",
+                                 "too many generations are still draining; try again when they have ended");
+                stored_drop(s);
+                reloaded(s, 0, trial);
                 return FAIL(NO_ROOM);
         }
         generation *g = &s->generations[at];
-        *g = (generation){.state = GENERATION_STARTING, .number = ++s->last_generation};
+        *g = (generation){.number = s->last_generation + 1};
+        if (holds_config(s) && failed(stored_fill(s, g))) {
+                stored_drop(s);
+                reloaded(s, 0, trial);
+                return FAIL(NO_TARGET);
+        }
+        g->state = GENERATION_STARTING;
+        s->last_generation++;
         s->starting = at;
         spawn_names(s, g);
         for (uint32_t i = 0; i < s->relays; i++) {
                 child *c = relay_add(s, (uint32_t)at, i);
                 if (c == nullptr || failed(spawn_start(s, c))) {
-                        blame(s, "SYSTEM", "the system refused memory or a process for the new generation");
+                        generation_blame(s, "SYSTEM", "the system refused memory or a process for the new generation");
                         generation_fail(s);
                         return FAIL(SYSTEM);
                 }
@@ -146,11 +161,13 @@ static void retire_serving(supervisor *s, uint32_t except)
 static void tell_others(supervisor *s, generation *g)
 {
         enum : uint64_t { RENEW_MS = 500 };
-        static const char *const read_by_admin[] = {"lethe.json", "tls/admin.crt", "tls/admin.key", nullptr};
+        static const char *const read_by_admin[] = {"lethe.json", "tls/admin.crt", "tls/admin.key",
+                                                    "tls/server.crt", nullptr};
         uint8_t                  digest[sizeof s->admin_digest];
         snapshot_digest(s, &g->files, read_by_admin, digest);
         uint32_t clones = s->box == nullptr ? 0 : atomic_load(&s->box->clones);
-        if (g->number > 1 && (memcmp(digest, s->admin_digest, sizeof digest) != 0 || clones != s->clones))
+        bool changed = memcmp(digest, s->admin_digest, sizeof digest) != 0 || clones != s->clones;
+        if ((g->number > 1 || holds_config(s)) && changed)
                 s->renew_admin_at_ms = clock_ms() + RENEW_MS;
         s->clones = clones;
         memcpy(s->admin_digest, digest, sizeof digest);
@@ -169,18 +186,27 @@ void generation_relay_ready(supervisor *s, const child *c)
         generation *g = &s->generations[c->generation];
         if (g->state != GENERATION_STARTING)
                 return;
+        bool ready = true;
         for (size_t i = 0; i < CHILDREN; i++) {
                 const child *other = &s->children[i];
                 if (other->in_use && other->role == ROLE_RELAY && other->generation == c->generation && !other->ready)
-                        return;
+                        ready = false;
         }
+        if (ready && stored_settled(s, g))
+                generation_serve(s, g);
+}
+
+void generation_serve(supervisor *s, generation *g)
+{
+        bool trial = g->trial;
+        g->trial = false;
         g->state = GENERATION_SERVING;
         s->starting = -1;
         atomic_store(&s->board->generation, g->number);
-        retire_serving(s, c->generation);
+        retire_serving(s, (uint32_t)(g - s->generations));
         event(EVENT_GENERATION_UP, g->number, s->relays);
         tell_others(s, g);
-        reloaded(s, 1);
+        reloaded(s, 1, trial);
         generation_collect(s);
 }
 
@@ -191,6 +217,7 @@ void generation_fail(supervisor *s)
         event(EVENT_GENERATION_FAILED, s->generations[at].number, ROLE_RELAY);
         s->generations[at].state = GENERATION_DRAINING;
         s->starting = -1;
+        stored_failed(s, &s->generations[at]);
         for (size_t i = 0; i < CHILDREN; i++) {
                 child *c = &s->children[i];
                 if (!c->in_use || c->role != ROLE_RELAY || c->generation != at)
@@ -202,8 +229,8 @@ void generation_fail(supervisor *s)
                         relay_forget(s, c);
         }
         if (s->fault.text[0] == '\0')
-                blame(s, "DIED", "a relay process of the new generation ended before it was ready");
-        reloaded(s, 0);
+                generation_blame(s, "DIED", "a relay process of the new generation ended before it was ready");
+        reloaded(s, 0, s->generations[at].trial);
         generation_collect(s);
 }
 

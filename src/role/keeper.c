@@ -102,6 +102,7 @@ static err granted(keeper *k, const wire_message *m, int fd)
         case GRANT_RESOLVER:
         case GRANT_RESOLV_CONF:
         case GRANT_BOX:
+        case GRANT_CLAIM:
                 break;
         }
         close(fd);
@@ -121,6 +122,9 @@ static err control_message(keeper *k, const wire_message *m, int fd)
         case WIRE_RING_DEAD:
                 keeper_ring_dead(k, m->slot);
                 break;
+        case WIRE_CONFIG_TRIED:
+                keeper_config_tried(k, m);
+                break;
         case WIRE_STOP:
                 k->phase = KEEPER_STOPS;
                 break;
@@ -130,6 +134,7 @@ static err control_message(keeper *k, const wire_message *m, int fd)
         case WIRE_DRAINED:
         case WIRE_RELOAD:
         case WIRE_RING_DONE:
+        case WIRE_CONFIG:
         case WIRE_FILE:
         case WIRE_START:
         case WIRE_DRAIN:
@@ -147,8 +152,10 @@ static err grants(keeper *k)
                 wire_message m;
                 int          fd;
                 TRY(wire_receive(k->control, &m, &fd));
-                if (m.type == WIRE_START)
+                if (m.type == WIRE_START) {
+                        k->in_state = m.number == START_CONFIG_IN_STATE;
                         return OK;
+                }
                 TRY(control_message(k, &m, fd));
         }
 }
@@ -222,7 +229,7 @@ keeper *keeper_open(int control, const keeper_build *build)
                              "Install them together.");
                 return nullptr;
         }
-        e = keeper_first_policy(k);
+        e = k->in_state ? OK : keeper_first_policy(k);
         if (failed(e)) {
                 start_refuse(k->control, "NO_POLICY", "policy.json cannot be opened in the configuration folder.");
                 return nullptr;
@@ -282,12 +289,16 @@ int keeper_serve(keeper *k)
         wire_message ready = {.type = WIRE_READY};
         if (failed(wire_send(k->control, &ready, -1)))
                 return 1;
-        atomic_store(&k->board->keeper, store_is_open(&k->store) ? KEEPER_OPEN : KEEPER_SEALED);
+        bool blank = k->store.info.generation == 0;
+        atomic_store(&k->board->keeper, store_is_open(&k->store) ? KEEPER_OPEN : blank ? KEEPER_BLANK : KEEPER_SEALED);
         event(EVENT_ROLE_READY, atomic_load(&k->board->generation), getpid());
         if (!store_is_open(&k->store) && k->tpm_state >= KEEPER_TPM_OTHER_START)
                 event(EVENT_TPM_REFUSED, (int64_t)k->tpm_state, 0);
-        if (!store_is_open(&k->store))
+        if (blank)
+                event(EVENT_VAULT_BLANK, 0, 0);
+        else if (!store_is_open(&k->store))
                 event(EVENT_VAULT_SEALED, (int64_t)k->store.info.generation, 0);
+        keeper_config_tell(k);
         for (bool more = false; k->phase == KEEPER_RUNS;) {
                 struct pollfd fds[] = {
                         {.fd = k->control, .events = POLLIN},
@@ -311,6 +322,7 @@ int keeper_serve(keeper *k)
         uint64_t sequence;
         bool     clean = k->phase == KEEPER_STOPS;
         err      e = store_is_open(&k->store) ? keeper_export(k, clean ? "final" : "period", clean, &sequence) : OK;
+        keeper_staging_end(k);
         keeper_vault_end(k);
         return clean && !failed(e) ? 0 : 1;
 }

@@ -48,6 +48,20 @@ static uint64_t unlock_delay_ms(uint64_t tries)
         return delay < LAST_DELAY_MS ? delay : LAST_DELAY_MS;
 }
 
+/* After the store has opened: the rest of the box learns of it, or it is sealed again. */
+static err opened(keeper *k)
+{
+        err e = keeper_vault_opened(k);
+        if (failed(e)) {
+                store_close(&k->store);
+                TRY(store_attach(&k->store, k->state, k->page->seen_generation));
+                return e;
+        }
+        atomic_store(&k->board->keeper, KEEPER_OPEN);
+        keeper_config_tell(k);
+        return OK;
+}
+
 static err answer_unlock(keeper *k, keeper_line *l, view in, emit *out)
 {
         if (store_is_open(&k->store))
@@ -59,14 +73,15 @@ static err answer_unlock(keeper *k, keeper_line *l, view in, emit *out)
                 l->answer_due_ms = clock_ms() + unlock_delay_ms(k->refused_tries);
                 return e;
         }
-        e = keeper_vault_opened(k);
-        if (failed(e)) {
-                store_close(&k->store);
-                TRY(store_attach(&k->store, k->state, k->page->seen_generation));
-                return e;
-        }
-        atomic_store(&k->board->keeper, KEEPER_OPEN);
-        return OK;
+        return opened(k);
+}
+
+static err answer_create(keeper *k, view in)
+{
+        if (!k->in_state)
+                return FAIL(NOT_IMPLEMENTED);
+        TRY(serve_create(&k->store, &k->pair, in, clock_wall_s()));
+        return opened(k);
 }
 
 static err answer_change(keeper *k, keeper_op op, view in, emit *out)
@@ -160,12 +175,20 @@ static err answer_question(keeper *k, keeper_line *l, view in, emit *out)
         case KEEPER_TPM_RESEAL:
         case KEEPER_TPM_SETTLE:
                 return answer_slots(k, op, in, out);
+        case KEEPER_CREATE:
+                return answer_create(k, in);
+        case KEEPER_STAGE_BEGIN:
+        case KEEPER_STAGE_PART:
+        case KEEPER_STAGE_TRY:
+                return keeper_staging_ask(k, op, in, out);
         case KEEPER_STATUS:
                 return answer_status(k, in, out);
         case KEEPER_LIST:
         case KEEPER_KEY_HASH:
         case KEEPER_EXPORT_GET:
         case KEEPER_EXPORT_LIST:
+        case KEEPER_CONFIG_LIST:
+        case KEEPER_CONFIG_GET:
                 break;
         }
         return serve_keeper(&k->store, &k->pair, op, in, out);

@@ -10,6 +10,7 @@
 #include "role/keeper.h"
 #include "tpm/device.h"
 #include "usage/ledger.h"
+#include "vault/config_set.h"
 #include "vault/lease.h"
 #include "vault/seal.h"
 #include "vault/store.h"
@@ -60,6 +61,17 @@ typedef struct keeper_line {
         keeper_message question, answer;
 } keeper_line;
 
+/* A configuration on its way into the vault: file by file, then tried by the supervisor, then stored. */
+typedef struct keeper_staging {
+        region      set;  /* what is whole */
+        region      file; /* the file that comes, as it comes */
+        char        name[KEEPER_CONFIG_NAME];
+        uint32_t    total, sealed;
+        store_opens opens;
+        bool        begun;
+        uint64_t    trying; /* number of the set that the supervisor tries; 0: none */
+} keeper_staging;
+
 struct keeper {
         const keeper_build *build;
         keeper_phase        phase;
@@ -83,6 +95,9 @@ struct keeper {
 
         uint64_t    refused_tries;
         keeper_line admin, console;
+
+        bool           in_state; /* the configuration is kept in the state, and a state without a vault is no fault */
+        keeper_staging staging;
 };
 
 /* keeper_vault.c */
@@ -112,6 +127,12 @@ void keeper_rings_end(keeper *k);  /* reads all to their end and retires them */
 void keeper_generation(keeper *k, const wire_message *m, int fd); /* fd stays the caller's */
 err  keeper_first_policy(keeper *k); /* of the generation that serves, unless it was told already */
 err  keeper_export(keeper *k, const char *kind, bool clean, uint64_t *sequence);
+
+/* keeper_config.c */
+err  keeper_staging_ask(keeper *k, keeper_op op, view in, emit *out); /* the three STAGE operations */
+void keeper_config_tell(keeper *k); /* what the vault holds, to the supervisor; nothing while it is sealed */
+void keeper_config_tried(keeper *k, const wire_message *m);
+void keeper_staging_end(keeper *k);
 
 /* keeper_admin.c */
 void keeper_line_granted(keeper_line *l, int fd); /* takes fd */

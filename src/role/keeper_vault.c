@@ -145,7 +145,13 @@ void keeper_vault_rotated(keeper *k)
 err keeper_vault_attach(keeper *k)
 {
         TRY(container_lock(k->state));
-        TRY(store_attach(&k->store, k->state, k->page->seen_generation));
+        err e = store_attach(&k->store, k->state, k->page->seen_generation);
+        if (e.code == ERR_BAD_FILE && k->in_state && k->page->seen_generation == 0) {
+                bool blank;
+                TRY(container_is_blank(k->state, &blank));
+                return blank ? OK : e;
+        }
+        TRY(e);
         if (atomic_load(&k->page->has_key) != 0)
                 TRY(open_by_page(k));
         else if (k->key_file >= 0)

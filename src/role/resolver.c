@@ -33,6 +33,7 @@ typedef struct waiter {
 struct resolver {
         int            control;
         bool           started, ends;
+        bool           in_state; /* the configuration may not be there yet */
         dns           *dns;
         char           system_servers[SERVER_BYTES]; /* of resolv.conf */
         int            pairs[PAIRS];                 /* -1: free */
@@ -279,8 +280,10 @@ static void control_message(resolver *r, const wire_message *m, int fd)
                 read_system(r, fd);
         else if (m->type == WIRE_GENERATION && r->dns != nullptr)
                 generation_came(r, m, fd);
-        else if (m->type == WIRE_START)
+        else if (m->type == WIRE_START) {
                 r->started = true;
+                r->in_state = m->number == START_CONFIG_IN_STATE;
+        }
         else if (m->type == WIRE_STOP)
                 r->ends = true;
         if (fd >= 0)
@@ -317,7 +320,15 @@ resolver *resolver_open(int control)
         int          fd;
         char         servers[SERVER_BYTES];
         config_fault fault = {};
-        if (failed(wire_open(control, "lethe.json", &fd))) {
+        err opened = wire_open(control, "lethe.json", &fd);
+        if (failed(opened) && r->in_state) {
+                /* There is none yet: the system's servers do until a generation names others. */
+                if (!failed(dns_open(r->system_servers, &r->dns)))
+                        return r;
+                start_refuse(control, "BAD_DNS", "The DNS servers of resolv.conf cannot be used.");
+                return nullptr;
+        }
+        if (failed(opened)) {
                 start_refuse(control, "NO_CONFIG", "lethe.json cannot be opened in the configuration folder.");
                 return nullptr;
         }

@@ -79,6 +79,9 @@ static const allowance state[] = {
         CALL(timerfd_create), CALL(timerfd_settime), CALL(timerfd_gettime),
 };
 
+/* The configuration in the state, handed to the supervisor as memory that nobody changes. */
+static const allowance handing[] = {CALL(memfd_create), IF_EQ(fcntl, 1, F_ADD_SEALS)};
+
 /* The supervisor starts roles, and a filter outlives exec: what a role needs until it closes its own sandbox stands
  * here too, so the supervisor itself cannot be kept from making sockets. It is kept from binding addresses, from files
  * but for reading (openat2 shows its flags to Landlock only), and from all that has no row. */
@@ -114,7 +117,8 @@ static const struct role_row {
         bool     may_connect, may_read_files;
         list     lists[6];
 } roles[ROLE_CONSOLE + 1] = {
-        [ROLE_KEEPER]     = {LIMIT_COLUMNS + 64, 2048 * MIB, false, false, {LIST(everyone), LIST(state)}},
+        [ROLE_KEEPER]     = {LIMIT_COLUMNS + 192, 2048 * MIB, false, false,
+                             {LIST(everyone), LIST(state), LIST(handing)}},
         [ROLE_RESOLVER]   = {1024, 512 * MIB, true, false,
                              {LIST(everyone), LIST(connections), LIST(dialing), LIST(questions)}},
         [ROLE_ADMIN]      = {256, 512 * MIB, false, false, {LIST(everyone), LIST(connections)}},

@@ -62,24 +62,31 @@ static int take_copy(supervisor *s, const char *name)
         return memory;
 }
 
+void snapshot_add(snapshots *g, const char *name, int memory)
+{
+        assert(g->count < SNAPSHOTS && strlen(name) < sizeof g->rows->name);
+        snapshot *row = &g->rows[g->count++];
+        *row = (snapshot){.fd = memory};
+        memcpy(row->name, name, strlen(name));
+}
+
 int snapshot_open(supervisor *s, snapshots *g, const char *name)
 {
+        if (g == nullptr && holds_config(s))
+                g = &s->stored.files;
         if (g == nullptr)
                 return open_below(s->config, name);
         for (size_t i = 0; i < g->count; i++)
                 if (strcmp(g->rows[i].name, name) == 0)
                         return again(g->rows[i].fd);
-        if (g->count == SNAPSHOTS) {
-                errno = EMFILE;
+        if (g->count == SNAPSHOTS || holds_config(s)) {
+                errno = holds_config(s) ? ENOENT : EMFILE;
                 return -1;
         }
         int memory = take_copy(s, name);
         if (memory < 0)
                 return -1;
-        snapshot *row = &g->rows[g->count++];
-        *row = (snapshot){.fd = memory};
-        assert(strlen(name) < sizeof row->name);
-        memcpy(row->name, name, strlen(name));
+        snapshot_add(g, name, memory);
         return again(memory);
 }
 

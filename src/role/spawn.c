@@ -158,6 +158,7 @@ static void grants(supervisor *s, child *c)
                 grant(c, GRANT_BOARD, 0, 0, s->board_fd);
                 grant(c, GRANT_BOX_FACTS, 0, 0, s->box == nullptr ? -1 : s->box_facts);
                 grant(c, GRANT_BOX, 0, 0, s->box_channel);
+                grant(c, GRANT_CLAIM, 0, 0, s->claim);
                 break;
         case ROLE_RELAY:
                 grant_relay(s, c);
@@ -166,7 +167,7 @@ static void grants(supervisor *s, child *c)
         case ROLE_COUNT:
                 break;
         }
-        spawn_tell(c, WIRE_START, 0, 0);
+        spawn_tell(c, WIRE_START, 0, holds_config(s) ? START_CONFIG_IN_STATE : 0);
 }
 
 /* Only what an async-signal-safe child may do. */

@@ -89,6 +89,9 @@ static void relay_replace(supervisor *s, child *c)
 /* The box is still starting, as far as this role goes: whoever started it learns by its exit status what is wrong. */
 static bool first_start(const supervisor *s, const child *c)
 {
+        /* What the state holds can be corrected over the management plane, which must be there for it. */
+        if (c->role == ROLE_RELAY && holds_config(s))
+                return false;
         return c->role == ROLE_RELAY ? atomic_load(&s->board->generation) == 0 : (s->been_up >> c->role & 1) == 0;
 }
 
@@ -118,8 +121,10 @@ static void died(supervisor *s, child *c, int status)
         bool expected = !c->wanted || s->stopping || c->renewing;
         if (!expected)
                 event(EVENT_ROLE_DIED, c->role, status);
-        if (c->role == ROLE_KEEPER)
+        if (c->role == ROLE_KEEPER) {
                 atomic_store(&s->board->keeper, KEEPER_DOWN);
+                stored_keeper_died(s);
+        }
         if (s->phase == PHASE_EXPORT && c->role == ROLE_KEEPER && status != 0)
                 s->exit_status = 1;
         if (c->role == ROLE_RELAY) {
@@ -211,8 +216,15 @@ static void reload(supervisor *s)
                 say_fault(&s->fault);
 }
 
-static void message(supervisor *s, child *c, const wire_message *m)
+/* Takes the descriptor. */
+static void message(supervisor *s, child *c, const wire_message *m, int fd)
 {
+        if (m->type == WIRE_CONFIG && c->role == ROLE_KEEPER && holds_config(s)) {
+                stored_message(s, m, fd);
+                return;
+        }
+        if (fd >= 0)
+                close(fd);
         /* Whoever serves reads what strangers wrote: it gets no more files, and no word of its own into the log. */
         if (c->ready && (m->type == WIRE_OPEN || m->type == WIRE_READY || m->type == WIRE_REFUSED))
                 return;
@@ -243,6 +255,8 @@ static void message(supervisor *s, child *c, const wire_message *m)
         case WIRE_RELOADED:
         case WIRE_RING_DEAD:
         case WIRE_GENERATION:
+        case WIRE_CONFIG:
+        case WIRE_CONFIG_TRIED:
                 return;
         }
 }
@@ -255,9 +269,7 @@ static bool heard(supervisor *s, child *c)
         int           fd;
         if (poll(&one, 1, 0) <= 0 || failed(wire_receive(c->control, &m, &fd)))
                 return false;
-        if (fd >= 0)
-                close(fd);
-        message(s, c, &m);
+        message(s, c, &m, fd);
         return true;
 }
 
@@ -388,6 +400,8 @@ static int wait_ms(const supervisor *s)
                 next = s->renew_admin_at_ms;
         if (s->stopping && s->stop_at_ms < next)
                 next = s->stop_at_ms;
+        if (s->retry_at_ms != 0 && s->starting < 0 && s->retry_at_ms < next)
+                next = s->retry_at_ms;
         for (size_t i = 0; i < CHILDREN; i++)
                 if (s->children[i].in_use && s->children[i].start_at_ms != 0 && s->children[i].start_at_ms < next)
                         next = s->children[i].start_at_ms;
@@ -415,6 +429,7 @@ static void turn(supervisor *s)
                 on_signal(s);
         if (s->reload_again && s->starting < 0 && !s->stopping)
                 reload(s);
+        stored_turn(s);
 }
 
 static err signals_take(supervisor *s)
@@ -435,12 +450,14 @@ static err signals_take(supervisor *s)
 static err start_all(supervisor *s)
 {
         static const role_id first[] = {ROLE_KEEPER, ROLE_RESOLVER, ROLE_ADMIN};
-        for (size_t i = 0; i < sizeof first / sizeof *first; i++) {
+        /* Of a configuration in the state nobody knows before the keeper has said what there is. */
+        size_t count = holds_config(s) ? 1 : sizeof first / sizeof *first;
+        for (size_t i = 0; i < count; i++) {
                 child *c = spawn_child(s, first[i]);
                 assert(c != nullptr);
                 TRY(spawn_start(s, c));
         }
-        return generation_begin(s);
+        return holds_config(s) ? OK : generation_begin(s);
 }
 
 int supervise(supervisor *s)

@@ -2,7 +2,7 @@
  * copy its bytes: no parser runs here.
  *
  * Files: supervise.c the loop; spawn.c processes and grants; generation.c relays old and new; snapshot.c the files of a
- * generation; shared.c memory that outlives processes. */
+ * generation; stored.c the files that the keeper hands over; shared.c memory that outlives processes. */
 #ifndef ROLE_SUPERVISE_H
 #define ROLE_SUPERVISE_H
 
@@ -38,7 +38,15 @@ typedef struct generation {
         generation_state state;
         uint32_t         number;
         snapshots        files;
+        uint64_t         set;   /* files of the state: number of the set they are; 0: of a folder */
+        bool             trial; /* they are not stored yet: the keeper stores them before this generation serves */
 } generation;
+
+/* A configuration as the keeper handed it over. */
+typedef struct stored_set {
+        snapshots files;
+        uint64_t  number; /* 0: there is none */
+} stored_set;
 
 constexpr size_t GENERATIONS = LIMIT_LEDGER_GENERATIONS;
 constexpr size_t CHILDREN = LIMIT_COLUMNS + 3;
@@ -68,7 +76,8 @@ typedef struct ring_row {
 
 typedef struct supervisor {
         /* what the command line said */
-        int         config; /* the folder */
+        int         config; /* the folder; -1: the configuration is in the state */
+        int         claim;  /* the file with the claim code; -1: none */
         int         state, key_file, resolv_conf; /* -1: none */
         int         tpm; /* -1: none */
         int         listeners[LIMIT_RELAYS];
@@ -97,6 +106,14 @@ typedef struct supervisor {
         bool        reload_again; /* asked while one was starting, which may have read older files: once more */
         uint8_t     admin_digest[32]; /* of the files the admin role reads, in the generation that serves */
         uint64_t    renew_admin_at_ms; /* 0: not due */
+        /* configuration in the state */
+        snapshots    coming; /* files of a set whose end the keeper has not said yet */
+        stored_set   stored, staged;
+        bool         told;     /* the keeper has said what it keeps: the other roles have been started */
+        bool         try_due;  /* `staged` is to be tried */
+        bool         keep_asked; /* the keeper is storing what the generation that starts has shown to serve */
+        uint64_t     retry_at_ms; /* what is stored did not serve: tried again then; 0: not due */
+        uint32_t     retries;
         config_fault fault; /* of the generation that starts */
         config_fault said;  /* the last one an operator was told */
         /* ending */
@@ -118,9 +135,27 @@ int  shared_ring(void);
 
 /* A read-only descriptor of a file as this generation knows it; null: as it is now. -1 with errno. */
 int  snapshot_open(supervisor *s, snapshots *g, const char *name);
+/* Takes a sealed memory as the file of that name; there is room. */
+void snapshot_add(snapshots *g, const char *name, int memory);
 /* One number for the bytes of several files (null-terminated list). */
 void snapshot_digest(supervisor *s, snapshots *g, const char *const names[], uint8_t digest[static 32]);
 void snapshots_forget(snapshots *g);
+
+/* stored.c: the configuration in the state. Whether the state holds it: */
+static inline bool holds_config(const supervisor *s) { return s->config < 0; }
+/* A word of the keeper; takes the descriptor. */
+void stored_message(supervisor *s, const wire_message *m, int fd);
+/* The files that the next generation is to have. err NO_TARGET: there is no configuration; SYSTEM */
+err  stored_fill(supervisor *s, generation *g);
+/* All relays of a trial are ready: asks the keeper to store it. False: it must not serve yet. */
+bool stored_settled(supervisor *s, const generation *g);
+/* The staged set cannot even be tried. */
+void stored_drop(supervisor *s);
+/* A generation has failed, or the keeper has died. */
+void stored_failed(supervisor *s, const generation *g);
+void stored_keeper_died(supervisor *s);
+/* Begins what is due. */
+void stored_turn(supervisor *s);
 
 child *spawn_child(supervisor *s, role_id role);
 /* Starts the process of a child row and grants it what its role holds. err SYSTEM */
@@ -133,6 +168,9 @@ void   spawn_connect(supervisor *s, child *c);
 void   spawn_ring(supervisor *s, uint32_t slot);
 void   spawn_names(supervisor *s, const generation *g);
 
+/* Its relays are ready: it serves, the one before drains. */
+void generation_serve(supervisor *s, generation *g);
+void generation_blame(supervisor *s, const char *code, const char *text);
 /* Starts the next generation. err NO_ROOM while too many are still draining, SYSTEM; s->fault says it, and whoever
  * asked for a reload has been answered. */
 err  generation_begin(supervisor *s);

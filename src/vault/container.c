@@ -125,6 +125,65 @@ static void describe(const copies *c, unsigned copy, bool fell_back, container_i
         out->fell_back = fell_back;
 }
 
+static bool all_zero(const uint8_t *bytes, size_t len)
+{
+        for (size_t i = 0; i < len; i++)
+                if (bytes[i] != 0)
+                        return false;
+        return true;
+}
+
+/* Zeros from `at` on to `end`, or to where the file ends. err SYSTEM */
+static err zeros_only(int fd, off_t at, off_t end, bool *yes)
+{
+        uint8_t block[CONTAINER_HEADER_BYTES];
+        while (*yes && at < end) {
+                ssize_t n = pread(fd, block, sizeof block, at);
+                if (n < 0 && errno != EINTR)
+                        return FAIL(SYSTEM);
+                if (n == 0)
+                        return OK;
+                if (n > 0) {
+                        *yes = all_zero(block, (size_t)n);
+                        at += n;
+                }
+        }
+        return OK;
+}
+
+/* Where copy 1's header will stand, while copy 0 is being made: a creation that was cut is begun again, and what is
+ * merely damaged is not taken for one. */
+static const uint8_t creating[64] = "LETHENEW a vault is being made here; no key was ever kept in it\n";
+
+/* The mark may itself have been cut. */
+static bool mark_begun(const uint8_t *header, bool *whole)
+{
+        size_t same = 0;
+        while (same < sizeof creating && header[same] == creating[same])
+                same++;
+        *whole = same == sizeof creating;
+        return all_zero(header + same, CONTAINER_HEADER_BYTES - same);
+}
+
+err container_is_blank(int fd, bool *blank)
+{
+        copies c;
+        *blank = false;
+        err e = copies_read(fd, &c);
+        if (!failed(e) || e.code != ERR_BAD_FILE)
+                return e;
+        uint8_t header[CONTAINER_HEADER_BYTES] = {};
+        bool    whole = false;
+        e = read_at(fd, copy_offset(1), header, sizeof header);
+        if (failed(e) && e.code == ERR_SYSTEM)
+                return e;
+        *blank = mark_begun(header, &whole);
+        if (!*blank || whole)
+                return OK;
+        TRY(zeros_only(fd, 0, copy_offset(1), blank));
+        return zeros_only(fd, copy_offset(1) + (off_t)CONTAINER_HEADER_BYTES, copy_offset(2), blank);
+}
+
 err container_inspect(int fd, uint64_t seen_generation, container_info *out)
 {
         *out = (container_info){};
@@ -255,17 +314,45 @@ err container_write(int fd, const uint8_t vault_key[static 32], container_info *
         return OK;
 }
 
+static err create(int fd, const key_slot *slot, const uint8_t vault_key[static 32], uint64_t now_s, view payload)
+{
+        slot_header h = {.info = {.generation = 1, .created_s = now_s}};
+        h.info.slots[0] = *slot;
+        secret_random(h.info.device, sizeof h.info.device);
+        TRY(write_zeros(fd, copy_offset(1), copy_offset(1) + (off_t)CONTAINER_HEADER_BYTES));
+        TRY(sync_file(fd));
+        TRY(write_zeros(fd, 0, (off_t)CONTAINER_HEADER_BYTES));
+        TRY(write_at(fd, copy_offset(1), (view){creating, sizeof creating}));
+        TRY(sync_file(fd));
+        TRY(copy_write(fd, vault_key, &h, 0, payload));
+        return copy_write(fd, vault_key, &h, 1, payload);
+}
+
 err container_create(int fd, const container_opener *opener, uint64_t now_s, view payload)
 {
         if (payload.len > CONTAINER_PAYLOAD_MAX)
                 return FAIL(NO_ROOM);
-        uint8_t     vault_key[32];
-        slot_header h = {.info = {.generation = 1, .created_s = now_s}};
+        uint8_t  vault_key[32];
+        key_slot slot;
         secret_random(vault_key, sizeof vault_key);
-        secret_random(h.info.device, sizeof h.info.device);
-        err e = key_slot_wrap(&h.info.slots[0], opener, vault_key);
-        for (unsigned copy = 0; copy < 2 && !failed(e); copy++)
-                e = copy_write(fd, vault_key, &h, copy, payload);
+        err e = key_slot_wrap(&slot, opener, vault_key);
+        if (!failed(e))
+                e = create(fd, &slot, vault_key, now_s, payload);
+        wipe(vault_key, sizeof vault_key);
+        return e;
+}
+
+err container_create_wrapped(int fd, const key_slot *given, const uint8_t wrapping[static 32], uint64_t now_s,
+                             view payload)
+{
+        if (payload.len > CONTAINER_PAYLOAD_MAX)
+                return FAIL(NO_ROOM);
+        uint8_t  vault_key[32];
+        key_slot slot = *given;
+        secret_random(vault_key, sizeof vault_key);
+        err e = key_slot_wrap_by(&slot, wrapping, vault_key);
+        if (!failed(e))
+                e = create(fd, &slot, vault_key, now_s, payload);
         wipe(vault_key, sizeof vault_key);
         return e;
 }

@@ -25,6 +25,8 @@ typedef enum record_type : uint16_t {
         RECORD_EXPORT = 3,     /* sequence, canonical bytes, signature file, a TPM's quote where there is one */
         RECORD_CHAIN = 4,      /* next sequence, previous digest, boot count, clean flag */
         RECORD_ACKNOWLEDGED = 8, /* sequences of the stored exports that somebody has fetched and verified */
+        RECORD_CONFIG = 5,     /* a file of the configuration: name, bytes (vault/config_set.h) */
+        RECORD_OPENS = 6,      /* how its owner chose that the vault opens after a power cut */
 } record_type;
 
 typedef enum slot_kind : uint16_t { SLOT_EMPTY = 0, SLOT_PASSPHRASE = 1, SLOT_KEY_FILE = 2, SLOT_TPM = 3 } slot_kind;
@@ -78,6 +80,10 @@ typedef struct container_opener {
 /* Takes the file for this process, until the open description is closed. err AGAIN: another process has it; SYSTEM */
 err container_lock(int fd);
 
+/* Whether nothing was ever kept here: zeros in both copies, or a creation that did not come to its end. False for all
+ * else, and so for a damaged container. Reads all of it. err SYSTEM */
+err container_is_blank(int fd, bool *blank);
+
 /* Reads the newer sound header. No key needed. */
 err container_inspect(int fd, uint64_t seen_generation, container_info *out);
 
@@ -89,8 +95,14 @@ err container_wrapping_key(const key_slot *slot, view secret, uint8_t out[static
 /* Unwraps the vault key. err BAD_CREDENTIAL */
 err container_unwrap(const key_slot *slot, const uint8_t wrapping[static 32], uint8_t vault_key[static 32]);
 
-/* A new container of generation 1 with one key slot, a fresh vault key and `payload`. Overwrites both copies. */
+/* A new container of generation 1 with one key slot, a fresh vault key and `payload`. Overwrites both copies. Cut at
+ * any byte it leaves a blank or a whole one. */
 err container_create(int fd, const container_opener *opener, uint64_t now_s, view payload);
+
+/* The same, for a wrapping key that somebody else derived: of `slot` kind, salt and Argon2id numbers are given.
+ * err OUT_OF_RANGE: not acceptable */
+err container_create_wrapped(int fd, const key_slot *slot, const uint8_t wrapping[static 32], uint64_t now_s,
+                             view payload);
 
 /* The records, decrypted, without their padding. Payload memory is `payload`, initialised here (wipe it with
  * region_end, also after an error). Falls back to the older copy only when the newer payload is damaged, and then says

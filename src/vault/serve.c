@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/secret.h"
 #include "vault/client_key.h"
+#include "vault/config_set.h"
 
 typedef err serve_fn(store *s, const seal_pair *pair, view in, emit *out);
 
@@ -14,7 +15,11 @@ static err serve_status(store *s, const seal_pair *pair, view in, emit *out)
 {
         if (in.len != 0)
                 return FAIL(OUT_OF_RANGE);
-        keeper_status a = {.open = store_is_open(s), .state_generation = s->info.generation};
+        keeper_status a = {.open = store_is_open(s),
+                           .blank = s->info.generation == 0,
+                           .opens = s->opens,
+                           .config_files = (uint32_t)config_set_count(region_view(&s->config)),
+                           .state_generation = s->info.generation};
         memcpy(a.seal_key, pair->public_key, sizeof a.seal_key);
         memcpy(a.device, s->info.device, sizeof a.device);
         static_assert(sizeof a.slots / sizeof a.slots[0] == KEY_SLOTS);
@@ -160,6 +165,55 @@ static err serve_export_list(store *s, const seal_pair *, view in, emit *out)
         return OK;
 }
 
+/* The slot a person asks for, and its wrapping key. Wipe it. */
+static err slot_asked(const seal_pair *pair, view in, key_slot *slot, uint8_t wrapping[static 32])
+{
+        keeper_slot_add q;
+        if (in.len != sizeof q)
+                return FAIL(OUT_OF_RANGE);
+        memcpy(&q, in.data, sizeof q);
+        if (q.slot.kind != SLOT_PASSPHRASE && q.slot.kind != SLOT_KEY_FILE)
+                return FAIL(OUT_OF_RANGE);
+        *slot = (key_slot){.kind = (slot_kind)q.slot.kind, .ops = q.slot.ops, .mem_bytes = q.slot.mem_bytes};
+        memcpy(slot->salt, q.slot.salt, sizeof slot->salt);
+        return seal_open(pair, (view){q.sealed, sizeof q.sealed}, wrapping, 32);
+}
+
+err serve_create(store *s, const seal_pair *pair, view in, uint64_t now_s)
+{
+        uint8_t  wrapping[32] = {};
+        key_slot slot;
+        int      fd = s->fd;
+        if (s->info.generation != 0)
+                return FAIL(EXISTS);
+        err e = slot_asked(pair, in, &slot, wrapping);
+        if (!failed(e))
+                e = store_create_wrapped(fd, &slot, wrapping, now_s);
+        if (!failed(e))
+                e = store_attach(s, fd, s->seen_generation);
+        if (!failed(e))
+                e = store_unlock_slot(s, 0, wrapping);
+        wipe(wrapping, sizeof wrapping);
+        return e;
+}
+
+static err serve_config_list(store *s, const seal_pair *, view in, emit *out)
+{
+        static_assert(CONFIG_SET_FILES * sizeof(keeper_config_row) <= KEEPER_BYTES);
+        static_assert(KEEPER_CONFIG_NAME == CONFIG_NAME_BYTES);
+        config_file f;
+        if (in.len != 0)
+                return FAIL(OUT_OF_RANGE);
+        for (size_t at = 0; config_set_next(region_view(&s->config), &at, &f);) {
+                keeper_config_row row = {.bytes = (uint32_t)f.bytes.len};
+                memcpy(row.name, f.name.data, f.name.len);
+                if (!config_name_secret(f.name))
+                        secret_sha256(row.sha256, f.bytes);
+                answer(out, &row, sizeof row);
+        }
+        return OK;
+}
+
 static err serve_export_ack(store *s, const seal_pair *, view in, emit *)
 {
         uint64_t sequences[STORE_EXPORTS];
@@ -187,17 +241,10 @@ static err serve_rotate(store *s, const seal_pair *pair, view in, emit *)
 
 static err serve_slot_add(store *s, const seal_pair *pair, view in, emit *out)
 {
-        keeper_slot_add q;
-        if (in.len != sizeof q)
-                return FAIL(OUT_OF_RANGE);
-        memcpy(&q, in.data, sizeof q);
-        if (q.slot.kind != SLOT_PASSPHRASE && q.slot.kind != SLOT_KEY_FILE)
-                return FAIL(OUT_OF_RANGE);
-        key_slot k = {.kind = (slot_kind)q.slot.kind, .ops = q.slot.ops, .mem_bytes = q.slot.mem_bytes};
-        memcpy(k.salt, q.slot.salt, sizeof k.salt);
         uint8_t  wrapping[32] = {};
+        key_slot k;
         uint32_t index = 0;
-        err      e = seal_open(pair, (view){q.sealed, sizeof q.sealed}, wrapping, sizeof wrapping);
+        err      e = slot_asked(pair, in, &k, wrapping);
         if (!failed(e))
                 e = store_slot_add(s, &k, wrapping, &index);
         wipe(wrapping, sizeof wrapping);
@@ -213,6 +260,31 @@ static err serve_slot_remove(store *s, const seal_pair *, view in, emit *)
                 return FAIL(OUT_OF_RANGE);
         memcpy(&index, in.data, sizeof index);
         return index < KEY_SLOTS ? store_slots_remove(s, (uint32_t)1 << index) : FAIL(NO_TARGET);
+}
+
+static err serve_config_get(store *s, const seal_pair *, view in, emit *out)
+{
+        static const size_t head = offsetof(keeper_config_part, bytes);
+        keeper_config_get   q;
+        config_file         f;
+        view                name;
+        if (in.len != sizeof q)
+                return FAIL(OUT_OF_RANGE);
+        memcpy(&q, in.data, sizeof q);
+        TRY(field_text(q.name, sizeof q.name, &name));
+        if (config_name_secret(name))
+                return FAIL(FORBIDDEN);
+        if (!config_set_find(region_view(&s->config), name, &f))
+                return FAIL(NO_TARGET);
+        if (q.offset > f.bytes.len)
+                return FAIL(OUT_OF_RANGE);
+        keeper_config_part part = {.total = (uint32_t)f.bytes.len};
+        view               piece = view_slice(f.bytes, q.offset, (size_t)q.offset + sizeof part.bytes);
+        part.len = (uint32_t)piece.len;
+        if (piece.len > 0)
+                memcpy(part.bytes, piece.data, piece.len);
+        answer(out, &part, head + piece.len);
+        return OK;
 }
 
 err serve_keeper(store *s, const seal_pair *pair, keeper_op op, view in, emit *out)
@@ -258,10 +330,20 @@ err serve_keeper(store *s, const seal_pair *pair, keeper_op op, view in, emit *o
         case KEEPER_SLOT_REMOVE:
                 fn = serve_slot_remove;
                 break;
+        case KEEPER_CONFIG_LIST:
+                fn = serve_config_list;
+                break;
+        case KEEPER_CONFIG_GET:
+                fn = serve_config_get;
+                break;
         case KEEPER_EXPORT_NOW:
         case KEEPER_TPM_SEAL:
         case KEEPER_TPM_RESEAL:
         case KEEPER_TPM_SETTLE:
+        case KEEPER_CREATE:
+        case KEEPER_STAGE_BEGIN:
+        case KEEPER_STAGE_PART:
+        case KEEPER_STAGE_TRY:
                 break;
         }
         if (fn == nullptr)

@@ -18,6 +18,10 @@
  *
  * next After KEEPER_UNLOCK with OK the store is open: keep its key, fill the lease. After KEEPER_PUT and KEEPER_REMOVE
  *      fill the lease again. Delays after refused unlocks are the caller's. */
+/* KEEPER_CREATE: makes the vault on a state that holds none (store_attach has found nothing and container_is_blank says
+ * so), and opens it. err EXISTS: there is one; BAD_CREDENTIAL, OUT_OF_RANGE; what store.h says */
+err serve_create(store *s, const seal_pair *pair, view in, uint64_t now_s);
+
 err serve_keeper(store *s, const seal_pair *pair, keeper_op op, view in, emit *out);
 
 #endif

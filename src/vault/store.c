@@ -5,6 +5,7 @@
 
 #include "base/secret.h"
 #include "vault/client_key.h"
+#include "vault/config_set.h"
 #include "vault/key_slot.h"
 #include "vault/little_endian.h"
 #include "vault/store_records.h"
@@ -33,6 +34,7 @@ err store_attach(store *s, int fd, uint64_t seen_generation)
 {
         *s = (store){.fd = fd, .seen_generation = seen_generation};
         region_init(&s->exports, CONTAINER_PAYLOAD_MAX);
+        config_set_init(&s->config);
         return container_inspect(fd, seen_generation, &s->info);
 }
 
@@ -42,8 +44,10 @@ void store_close(store *s)
                 secrets_unmap(s->secrets);
         s->secrets = nullptr;
         region_end(&s->exports);
+        region_end(&s->config);
         s->export_count = 0;
         s->acknowledged_count = 0;
+        s->opens = OPENS_UNSAID;
         s->chain = (store_chain){};
 }
 
@@ -106,21 +110,39 @@ err store_write_out(store *s)
         return e;
 }
 
-err store_create(int fd, const container_opener *opener, uint64_t now_s)
+/* The payload of a new vault: a fresh identity, nothing else. End it in every case. */
+static err fresh_payload(region *payload)
 {
-        store s = {.fd = fd, .chain = {.next_sequence = 1, .clean = true}};
+        store s = {.fd = -1, .chain = {.next_sequence = 1, .clean = true}};
+        region_init(payload, CONTAINER_PAYLOAD_MAX);
         region_init(&s.exports, CONTAINER_PAYLOAD_MAX);
+        config_set_init(&s.config);
         TRY(secrets_map(&s.secrets));
         secret_random(s.secrets->signing_seed, 32);
         secret_random(s.secrets->pepper, 32);
         secret_random(s.secrets->pseudonym_key, 32);
+        err e = store_save(&s, payload);
+        store_close(&s);
+        return e;
+}
+
+err store_create(int fd, const container_opener *opener, uint64_t now_s)
+{
         region payload;
-        region_init(&payload, CONTAINER_PAYLOAD_MAX);
-        err e = store_save(&s, &payload);
+        err    e = fresh_payload(&payload);
         if (!failed(e))
                 e = container_create(fd, opener, now_s, region_view(&payload));
         region_end(&payload);
-        store_close(&s);
+        return e;
+}
+
+err store_create_wrapped(int fd, const key_slot *slot, const uint8_t wrapping[static 32], uint64_t now_s)
+{
+        region payload;
+        err    e = fresh_payload(&payload);
+        if (!failed(e))
+                e = container_create_wrapped(fd, slot, wrapping, now_s, region_view(&payload));
+        region_end(&payload);
         return e;
 }
 
@@ -292,4 +314,27 @@ err store_set_chain(store *s, const store_chain *chain)
         if (failed(e))
                 s->chain = old;
         return e;
+}
+
+err store_set_config(store *s, view set, store_opens opens)
+{
+        assert(store_is_open(s) && opens < OPENS_COUNT);
+        TRY(config_set_check(set));
+        region      old = s->config, next;
+        store_opens before = s->opens;
+        config_set_init(&next);
+        err e = region_append(&next, set);
+        if (!failed(e)) {
+                s->config = next;
+                s->opens = opens;
+                e = store_write_out(s);
+        }
+        if (failed(e)) {
+                s->config = old;
+                s->opens = before;
+                region_end(&next);
+                return e;
+        }
+        region_end(&old);
+        return OK;
 }

@@ -1,4 +1,5 @@
-/* vault/store: what the state file holds, opened: identity, vendor keys, exports, chain. The keeper and lethectl work
+/* vault/store: what the state file holds, opened: identity, vendor keys, exports, chain, and on the appliance the
+ * configuration. The keeper and lethectl work
  * on the file through this and nothing else; every change is on disk when the call returns OK, or undone.
  *
  * System calls after store_attach: pread64 pwrite64 fsync fadvise64, mmap munmap mremap mlock madvise, getrandom. */
@@ -21,6 +22,9 @@ typedef struct store_chain {
         bool     clean;         /* the last end was clean */
 } store_chain;
 
+/* How the vault opens after a power cut, as its owner chose. */
+typedef enum store_opens : uint8_t { OPENS_UNSAID, OPENS_PERSON, OPENS_KEY_FILE, OPENS_TPM, OPENS_COUNT } store_opens;
+
 typedef struct store_secrets store_secrets;
 
 /* Most exports that are kept; fewer when they do not fit. */
@@ -39,11 +43,16 @@ typedef struct store {
         size_t         export_count;
         uint64_t       acknowledged[STORE_EXPORTS]; /* sequences of those that may be dropped, ascending */
         size_t         acknowledged_count;
+        region         config; /* RECORD_CONFIG records (vault/config_set.h); empty: it is kept elsewhere */
+        store_opens    opens;
 } store;
 
 /* Makes a new state file: a fresh identity, an empty vault. Overwrites what is there.
  * err OUT_OF_RANGE: Argon2id numbers; BAD_CREDENTIAL: length of the secret; NO_ROOM, SYSTEM */
 err store_create(int fd, const container_opener *opener, uint64_t now_s);
+
+/* The same with one key slot whose wrapping key somebody else derived. err as store_create */
+err store_create_wrapped(int fd, const key_slot *slot, const uint8_t wrapping[static 32], uint64_t now_s);
 
 /* Reads the plain header: key slots, generation. The store is sealed. The descriptor must stay open. Take the file
  * with container_lock first.
@@ -146,6 +155,10 @@ bool store_export_next(const store *s, size_t *at, uint64_t *sequence, size_t *b
 
 /* A stored export; 0 is the newest. Borrowed until the next change. err OUT_OF_RANGE: not (or no longer) here */
 err store_export(const store *s, uint64_t *sequence, store_exported *out);
+
+/* The configuration as one set, in one write: what was there before is replaced.
+ * err BAD_FILE: not a set as config_set.h makes them; NO_ROOM, SYSTEM */
+err store_set_config(store *s, view set, store_opens opens);
 
 /* The records as they go into the payload, and back: pure, for tests and fuzzing.
  * err BAD_FILE: a record is malformed, missing or twice */

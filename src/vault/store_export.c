@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "base/secret.h"
+#include "vault/config_set.h"
 #include "vault/little_endian.h"
 #include "vault/store_records.h"
 
@@ -17,7 +18,8 @@ typedef struct composed {
         size_t   acknowledged_count;
 } composed;
 
-/* Bytes of the records that are not exports, with the list of acknowledged ones at its longest. */
+/* Bytes of the records that are not exports, with the list of acknowledged ones at its longest. A whole configuration
+ * has its place, whether it is there or not: exports never keep one from being stored. */
 static err room_taken(const store *s, size_t *bytes)
 {
         store  others = *s;
@@ -26,7 +28,7 @@ static err room_taken(const store *s, size_t *bytes)
         others.acknowledged_count = 0;
         region_init(&probe, CONTAINER_PAYLOAD_MAX);
         err e = store_save(&others, &probe);
-        *bytes = probe.len + RECORD_HEAD + STORE_EXPORTS * 8;
+        *bytes = probe.len + RECORD_HEAD + STORE_EXPORTS * 8 - s->config.len + CONFIG_SET_BYTES;
         region_end(&probe);
         return e;
 }

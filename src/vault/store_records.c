@@ -5,11 +5,14 @@
  * EXPORT      sequence u64, body length u32, body, signature file; with bit 31 of that length set, the quote's length
  *             u32 stands behind it, and the quote at the end
  * CHAIN       next sequence u64, previous digest 32, boot count u64, clean u8
- * ACKNOWLEDGED  sequences u64, ascending, each of a stored export; absent when there is none */
+ * ACKNOWLEDGED  sequences u64, ascending, each of a stored export; absent when there is none
+ * CONFIG      config_set.c
+ * OPENS       u8 */
 #include "vault/store_records.h"
 
 #include <assert.h>
 
+#include "vault/config_set.h"
 #include "vault/little_endian.h"
 
 constexpr size_t IDENTITY_BYTES = 3 * 32;
@@ -176,11 +179,22 @@ static err save_acknowledged(const store *s, region *payload)
         return record_append(payload, RECORD_ACKNOWLEDGED, (view){bytes, s->acknowledged_count * 8});
 }
 
+static err load_opens(store *s, view record)
+{
+        if (record.len != 1 || record.data[0] == OPENS_UNSAID || record.data[0] >= OPENS_COUNT
+            || s->opens != OPENS_UNSAID)
+                return FAIL(BAD_FILE);
+        s->opens = (store_opens)record.data[0];
+        return OK;
+}
+
 err store_load(store *s, view payload)
 {
         s->secrets->credential_count = 0;
         s->acknowledged_count = 0;
         region_init(&s->exports, CONTAINER_PAYLOAD_MAX);
+        config_set_init(&s->config);
+        s->opens = OPENS_UNSAID;
         s->export_count = 0;
         size_t      at = 0;
         unsigned    identities = 0, chains = 0;
@@ -206,8 +220,15 @@ err store_load(store *s, view payload)
                 case RECORD_ACKNOWLEDGED:
                         TRY(load_acknowledged(s, bytes));
                         break;
+                case RECORD_CONFIG:
+                        TRY(record_append(&s->config, RECORD_CONFIG, bytes));
+                        break;
+                case RECORD_OPENS:
+                        TRY(load_opens(s, bytes));
+                        break;
                 }
         }
+        TRY(config_set_check(region_view(&s->config)));
         bool whole = at == payload.len && identities == 1 && chains == 1 && last_export < s->chain.next_sequence;
         return whole ? OK : FAIL(BAD_FILE);
 }
@@ -255,6 +276,11 @@ err store_save(const store *s, region *payload)
         TRY(record_append(payload, RECORD_CHAIN, (view){chain, sizeof chain}));
         for (size_t i = 0; i < s->secrets->credential_count; i++)
                 TRY(save_credential(&s->secrets->credentials[i], payload));
+        if (s->opens != OPENS_UNSAID) {
+                const uint8_t opens = s->opens;
+                TRY(record_append(payload, RECORD_OPENS, (view){&opens, sizeof opens}));
+        }
+        TRY(region_append(payload, region_view(&s->config)));
         TRY(region_append(payload, region_view(&s->exports)));
         return save_acknowledged(s, payload);
 }

@@ -268,6 +268,7 @@ static inline void stage_supervisor(stage *t)
         s->tpm = stage_file("tpm");
         s->resolv_conf = stage_file("resolv.conf");
         s->box_channel = stage_file("box");
+        s->claim = stage_file("claim");
         s->relays = 2;
         for (uint32_t i = 0; i < s->relays; i++)
                 s->listeners[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -182,7 +182,7 @@ static const struct row {
         {"forks",                        make_process,    {DIES,    DIES,    DIES,    DIES,    0}},
         {"makes a thread",               make_thread,     {ENOSYS,  ENOSYS,  ENOSYS,  ENOSYS,  ENOSYS}},
         {"makes an io_uring",            make_ring,       {ENOSYS,  ENOSYS,  ENOSYS,  ENOSYS,  ENOSYS}},
-        {"makes a memory file",          make_memfd,      {DIES,    DIES,    DIES,    DIES,    0}},
+        {"makes a memory file",          make_memfd,      {0,       DIES,    DIES,    DIES,    0}},
         {"makes a socket pair",          make_pair,       {DIES,    DIES,    DIES,    DIES,    0}},
         {"makes a namespace",            new_namespace,   {DIES,    DIES,    DIES,    DIES,    DIES}},
         {"loads a BPF program",          load_bpf,        {DIES,    DIES,    DIES,    DIES,    DIES}},
