@@ -71,14 +71,17 @@ static err file_of(const config_node *n, region *files, config_fault *fault)
 static err opens_of(const config_node *root, uint32_t *out, config_fault *fault)
 {
         static const char *const words[] = {
-                [OPENS_UNSAID] = "", [OPENS_PERSON] = "person", [OPENS_KEY_FILE] = "key-file", [OPENS_TPM] = "tpm",
-                [OPENS_COUNT] = nullptr};
+                [STORE_OPENS_UNSAID] = "",
+                [STORE_OPENS_PERSON] = "person",
+                [STORE_OPENS_KEY_FILE] = "key-file",
+                [STORE_OPENS_TPM] = "tpm",
+                [STORE_OPENS_COUNT] = nullptr};
         view word;
-        *out = OPENS_UNSAID;
+        *out = STORE_OPENS_UNSAID;
         if (config_get(root, "opens") == nullptr)
                 return OK;
         TRY(config_text(root, "opens", &word, fault));
-        for (uint32_t i = OPENS_PERSON; i < OPENS_COUNT; i++)
+        for (uint32_t i = STORE_OPENS_PERSON; i < STORE_OPENS_COUNT; i++)
                 if (view_equal(word, view_of_text(words[i]))) {
                         *out = i;
                         return OK;

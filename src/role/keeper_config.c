@@ -105,13 +105,13 @@ static err begin(keeper *k, view in)
         if (in.len != sizeof q)
                 return FAIL(OUT_OF_RANGE);
         memcpy(&q, in.data, sizeof q);
-        if (q.opens >= OPENS_COUNT)
+        if (q.opens >= STORE_OPENS_COUNT)
                 return FAIL(OUT_OF_RANGE);
         keeper_staging_end(k);
         keeper_staging *s = &k->staging;
         config_set_init(&s->set);
         region_init(&s->file, LIMIT_CONFIG_BYTES + SEAL_OVERHEAD);
-        s->opens = q.opens == OPENS_UNSAID ? k->store.opens : (store_opens)q.opens;
+        s->opens = q.opens == STORE_OPENS_UNSAID ? k->store.opens : (store_opens)q.opens;
         s->begun = true;
         return q.partial != 0 ? region_append(&s->set, region_view(&k->store.config)) : OK;
 }

@@ -47,7 +47,7 @@ void store_close(store *s)
         region_end(&s->config);
         s->export_count = 0;
         s->acknowledged_count = 0;
-        s->opens = OPENS_UNSAID;
+        s->opens = STORE_OPENS_UNSAID;
         s->chain = (store_chain){};
 }
 
@@ -318,7 +318,7 @@ err store_set_chain(store *s, const store_chain *chain)
 
 err store_set_config(store *s, view set, store_opens opens)
 {
-        assert(store_is_open(s) && opens < OPENS_COUNT);
+        assert(store_is_open(s) && opens < STORE_OPENS_COUNT);
         TRY(config_set_check(set));
         region      old = s->config, next;
         store_opens before = s->opens;

@@ -23,7 +23,13 @@ typedef struct store_chain {
 } store_chain;
 
 /* How the vault opens after a power cut, as its owner chose. */
-typedef enum store_opens : uint8_t { OPENS_UNSAID, OPENS_PERSON, OPENS_KEY_FILE, OPENS_TPM, OPENS_COUNT } store_opens;
+typedef enum store_opens : uint8_t {
+        STORE_OPENS_UNSAID,
+        STORE_OPENS_PERSON,
+        STORE_OPENS_KEY_FILE,
+        STORE_OPENS_TPM,
+        STORE_OPENS_COUNT
+} store_opens;
 
 typedef struct store_secrets store_secrets;
 

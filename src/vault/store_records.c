@@ -181,8 +181,8 @@ static err save_acknowledged(const store *s, region *payload)
 
 static err load_opens(store *s, view record)
 {
-        if (record.len != 1 || record.data[0] == OPENS_UNSAID || record.data[0] >= OPENS_COUNT
-            || s->opens != OPENS_UNSAID)
+        if (record.len != 1 || record.data[0] == STORE_OPENS_UNSAID || record.data[0] >= STORE_OPENS_COUNT
+            || s->opens != STORE_OPENS_UNSAID)
                 return FAIL(BAD_FILE);
         s->opens = (store_opens)record.data[0];
         return OK;
@@ -194,7 +194,7 @@ err store_load(store *s, view payload)
         s->acknowledged_count = 0;
         region_init(&s->exports, CONTAINER_PAYLOAD_MAX);
         config_set_init(&s->config);
-        s->opens = OPENS_UNSAID;
+        s->opens = STORE_OPENS_UNSAID;
         s->export_count = 0;
         size_t      at = 0;
         unsigned    identities = 0, chains = 0;
@@ -276,7 +276,7 @@ err store_save(const store *s, region *payload)
         TRY(record_append(payload, RECORD_CHAIN, (view){chain, sizeof chain}));
         for (size_t i = 0; i < s->secrets->credential_count; i++)
                 TRY(save_credential(&s->secrets->credentials[i], payload));
-        if (s->opens != OPENS_UNSAID) {
+        if (s->opens != STORE_OPENS_UNSAID) {
                 const uint8_t opens = s->opens;
                 TRY(record_append(payload, RECORD_OPENS, (view){&opens, sizeof opens}));
         }
