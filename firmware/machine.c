@@ -260,6 +260,7 @@ static cause serve(machine *m, uint64_t now_ms)
                 m->words_old = true;
                 m->lines = (said_lines){};
         }
+        service_judge(&m->service, now_ms);
         if (m->service.pid != 0)
                 watchdog_feed(&m->watchdog, m->root, now_ms);
         see_link(m, now_ms);

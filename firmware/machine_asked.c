@@ -49,6 +49,9 @@ static void take(void *ctx, const box_message *q, int *)
         case BOX_TELL_IDENTITY:
                 take_identity(a->m, q);
                 return;
+        case BOX_TELL_ALIVE:
+                service_alive(&a->m->service);
+                return;
         case BOX_UPDATE:
         case BOX_ROLL_BACK:
         case BOX_FACTORY_RESET:

@@ -155,6 +155,21 @@ err service_start_due(service *s, const service_command *c, uint64_t now_ms)
         return OK;
 }
 
+void service_alive(service *s) { s->silent_ms = 0; }
+
+void service_judge(service *s, uint64_t now_ms)
+{
+        /* A machine that stood still for an hour has not heard for one turn. */
+        enum : uint64_t { TURN_MOST_MS = 1000 };
+        uint64_t turn = now_ms - s->judged_ms;
+        s->judged_ms = now_ms;
+        s->silent_ms = s->pid == 0 ? 0 : s->silent_ms + (turn < TURN_MOST_MS ? turn : TURN_MOST_MS);
+        if (s->silent_ms < SERVICE_SILENT_MS)
+                return;
+        s->silent_ms = 0;
+        kill(s->pid, SIGKILL);
+}
+
 void service_died(service *s, uint64_t now_ms)
 {
         if (s->words >= 0)

@@ -10,7 +10,7 @@
 /* Whom the programs run as: nobody of the kernel's, with no privilege. */
 enum : uint32_t { SERVICE_UID = 100 };
 enum : uint64_t { SERVICE_BACKOFF_FIRST_MS = 200, SERVICE_BACKOFF_MOST_MS = 30000, SERVICE_STABLE_MS = 60000,
-                SERVICE_DRAIN_MS = 40000 };
+                SERVICE_DRAIN_MS = 40000, SERVICE_SILENT_MS = 40000 };
 enum : size_t { SERVICE_ARGUMENTS = 32, SERVICE_GIFTS = 4 };
 /* The number of the first descriptor lethed is given; the others follow it. */
 enum : int { SERVICE_GIFT_FD = 3 };
@@ -46,6 +46,7 @@ typedef struct service {
         int      words; /* what it and its roles write; -1 while it does not run */
         uint32_t deaths;
         uint64_t started_ms, start_at_ms;
+        uint64_t silent_ms, judged_ms; /* since it last said that it is alive; when that was last added to */
         bool     draining;
         uint64_t kill_at_ms;
 } service;
@@ -55,6 +56,10 @@ void service_begin(service *s);
 uint64_t service_backoff_ms(uint32_t deaths);
 /* Starts it when its time has come. err SYSTEM: the kernel has no process for it; it is tried again later */
 err service_start_due(service *s, const service_command *c, uint64_t now_ms);
+/* It has said that it is alive. */
+void service_alive(service *s);
+/* Kills it when it has not said so for SERVICE_SILENT_MS: it hangs. */
+void service_judge(service *s, uint64_t now_ms);
 /* It has ended. */
 void service_died(service *s, uint64_t now_ms);
 /* Asks it to end; kills it when it takes too long. True once it has ended. */

@@ -22,6 +22,7 @@ typedef enum box_op : uint32_t {
         BOX_NETWORK,       /* lines of box.conf: the network's settings from now on */
         /* tells */
         BOX_TELL_IDENTITY = 32, /* box_identity */
+        BOX_TELL_ALIVE,         /* of the supervisor, every few seconds: it turns */
 } box_op;
 
 constexpr size_t BOX_MESSAGE_BYTES = 4080;

@@ -35,6 +35,7 @@ typedef enum wire_type : uint16_t {
         WIRE_RELOAD,    /* admin: start a new generation; answered by WIRE_RELOADED */
         WIRE_RING_DONE, /* keeper: ring `slot` of a dead relay is read to its end and retired */
         WIRE_CONFIG,    /* keeper: the configuration in the state; what = config_word */
+        WIRE_ALIVE,     /* supervisor asks, every role answers with the same */
         /* supervisor to role */
         WIRE_FILE = 32,  /* answer to WIRE_OPEN: descriptor, or none and `number` = errno */
         WIRE_GRANT,      /* descriptor; what = grant_id; slot and number as the grant says */

@@ -283,7 +283,9 @@ static void take_message(admin_role *a)
         }
         if (fd >= 0)
                 close(fd);
-        if (m.type == WIRE_STOP)
+        if (m.type == WIRE_ALIVE)
+                (void)!failed(wire_send(WIRE_CONTROL_FD, &m, -1));
+        else if (m.type == WIRE_STOP)
                 admin_server_stop(a->server);
         else if (m.type == WIRE_RELOADED)
                 admin_server_reloaded(a->server, &m);

@@ -233,6 +233,8 @@ static void on_control(void *ctx)
         }
         if (m.type == WIRE_GRANT && fd >= 0)
                 (void)!failed(granted(p, &m, fd));
+        else if (m.type == WIRE_ALIVE)
+                (void)!failed(wire_send(WIRE_CONTROL_FD, &m, -1));
         else if (m.type == WIRE_DRAIN)
                 relay_drain(p->relay, m.number);
 }

@@ -125,6 +125,9 @@ static err control_message(keeper *k, const wire_message *m, int fd)
         case WIRE_CONFIG_TRIED:
                 keeper_config_tried(k, m);
                 break;
+        case WIRE_ALIVE:
+                (void)!failed(wire_send(k->control, m, -1));
+                break;
         case WIRE_STOP:
                 k->phase = KEEPER_STOPS;
                 break;

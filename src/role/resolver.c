@@ -283,7 +283,8 @@ static void control_message(resolver *r, const wire_message *m, int fd)
         else if (m->type == WIRE_START) {
                 r->started = true;
                 r->in_state = m->number == START_CONFIG_IN_STATE;
-        }
+        } else if (m->type == WIRE_ALIVE)
+                (void)!failed(wire_send(r->control, m, -1));
         else if (m->type == WIRE_STOP)
                 r->ends = true;
         if (fd >= 0)

@@ -213,6 +213,7 @@ err spawn_start(supervisor *s, child *c)
         c->pid = pid;
         c->control = ends[0];
         c->ready = false;
+        c->unanswered = 0;
         c->started_ms = clock_ms();
         c->start_at_ms = 0;
         if (c->role == ROLE_RELAY) {

@@ -246,6 +246,9 @@ static void message(supervisor *s, child *c, const wire_message *m, int fd)
                 if (c->role == ROLE_KEEPER)
                         ring_done(s, m->slot);
                 return;
+        case WIRE_ALIVE:
+                c->unanswered = 0;
+                return;
         case WIRE_DRAINED:
         case WIRE_FILE:
         case WIRE_GRANT:
@@ -470,6 +473,7 @@ int supervise(supervisor *s)
         }
         while (s->phase != PHASE_OVER) {
                 turn(s);
+                alive_turn(s, clock_ms());
                 if (s->stopping)
                         stop_step(s);
                 else

@@ -64,6 +64,7 @@ typedef struct child {
         uint32_t slot;       /* relays: column of the board, ring */
         uint32_t socket;     /* relays: which listening socket */
         uint32_t deaths;     /* in a row */
+        uint32_t unanswered; /* WIRE_ALIVE in a row */
         uint64_t started_ms, start_at_ms;
 } child;
 
@@ -118,6 +119,7 @@ typedef struct supervisor {
         config_fault said;  /* the last one an operator was told */
         /* ending */
         bool        stopping, hard;
+        uint64_t    ask_at_ms; /* when roles are asked again whether they are alive */
         uint64_t    stop_began_ms;
         uint64_t    stop_at_ms; /* when patience ends */
         int         phase;
@@ -182,5 +184,8 @@ void relay_slot_dead(supervisor *s, child *c);
 void generation_relay_ready(supervisor *s, const child *c);
 void generation_fail(supervisor *s);
 void generation_collect(supervisor *s);
+
+/* Asks all roles now and then, and kills who does not answer; tells the appliance that the supervisor itself turns. */
+void alive_turn(supervisor *s, uint64_t now_ms);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "support/tap.h"
@@ -51,6 +52,35 @@ static void test_tpm(void)
         service_give_tpm(&command, tree_root);
         joined(text, sizeof text);
         tap_ok(getuid() != 0 || strstr(text, "/dev/tpmrm0 ") != nullptr, SUBJECT, "a TPM is given by its name");
+}
+
+static void test_silence(void)
+{
+        service s;
+        int     status = 0;
+        service_begin(&s);
+        s.pid = fork();
+        if (s.pid == 0)
+                for (;;)
+                        pause();
+        uint64_t now = 1000;
+        s.judged_ms = now;
+        for (int turns = 0; turns < 60; turns++) {
+                service_judge(&s, now += 1000);
+                if (turns % 20 == 19)
+                        service_alive(&s);
+        }
+        service_judge(&s, now += 3600000);
+        tap_ok(waitpid(s.pid, &status, WNOHANG) == 0, SUBJECT,
+               "who says that it is alive is left alone, also when the machine stood still for an hour");
+        for (int turns = 0; turns < 45; turns++)
+                service_judge(&s, now += 1000);
+        tap_ok(waitpid(s.pid, &status, 0) == s.pid && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, SUBJECT,
+               "who does not say so for 40 s is killed");
+        s.pid = 0;
+        for (int turns = 0; turns < 90; turns++)
+                service_judge(&s, now += 1000);
+        tap_ok(s.silent_ms == 0, SUBJECT, "what does not run is not silent");
 }
 
 static void test_backoff(void)
@@ -185,6 +215,7 @@ int main(void)
         test_command();
         test_tpm();
         test_backoff();
+        test_silence();
         test_life();
         test_gifts();
         test_drain();
