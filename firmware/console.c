@@ -1,7 +1,6 @@
 #include "firmware/console.h"
 
 #include <fcntl.h>
-#include <linux/tty.h>
 #include <linux/vt.h>
 #include <sys/ioctl.h>
 #include <termios.h>
@@ -31,6 +30,7 @@ static void calm(int fd)
 
 void console_open(console *c, const char *root, bool serial)
 {
+        c->serial = serial;
         for (size_t i = 0; i < (serial ? CONSOLES : 1); i++) {
                 file_path at;
                 if (c->tty[i].fd >= 0 || failed(file_path_make(&at, root, ttys[i], (view){})))
@@ -60,13 +60,17 @@ void console_leave(console *c)
         c->drawn = false;
 }
 
-void console_forget(console *c)
+void console_reopen(console *c, const char *root)
 {
-        /* A terminal keeps the last 4 KiB that were typed in its line discipline. Another one in its place and back
-         * frees that memory, and what is freed is wiped. */
-        for (size_t i = 0; i < CONSOLES; i++)
-                if (c->tty[i].fd >= 0 && ioctl(c->tty[i].fd, TIOCSETD, &(int){N_NULL}) == 0)
-                        (void)ioctl(c->tty[i].fd, TIOCSETD, &(int){N_TTY});
+        for (size_t i = 0; i < CONSOLES; i++) {
+                if (c->tty[i].fd < 0)
+                        continue;
+                /* A line that nobody takes from would hold up its closing. */
+                (void)tcflush(c->tty[i].fd, TCIOFLUSH);
+                close(c->tty[i].fd);
+                c->tty[i].fd = -1;
+        }
+        console_open(c, root, c->serial);
 }
 
 void console_show(console *c, const screen *s)

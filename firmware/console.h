@@ -11,6 +11,7 @@ typedef struct console {
         terminal tty[CONSOLES];
         screen   shown;
         bool     drawn; /* `shown` is something */
+        bool     serial; /* the line is used too */
 } console;
 
 void console_begin(console *c);
@@ -21,8 +22,9 @@ void console_show(console *c, const screen *s);
 void console_renew(console *c);
 /* Somebody else draws from now on. */
 void console_leave(console *c);
-/* What the kernel still holds of what was typed goes, also what nobody has read. */
-void console_forget(console *c);
+/* Closes them and opens them again: with its last descriptor a terminal gives back what it holds of what was typed, and
+ * the kernel wipes it. */
+void console_reopen(console *c, const char *root);
 /* Goes on with what waits. True when a terminal is still to take something. */
 bool console_flush(console *c);
 

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/packet.h"
 #include "firmware/file.h"
 #include "firmware/role.h"
 #include "firmware/service.h"
@@ -48,9 +49,17 @@ void console_role_died(console_role *r, uint64_t now_ms)
         r->start_at_ms = now_ms + service_backoff_ms(r->deaths);
 }
 
-static bool give(console_role *r, const console_record *record)
+static bool give(console_role *r, const console_record *record, int fd)
 {
-        return r->channel >= 0 && send(r->channel, record, sizeof *record, MSG_NOSIGNAL | MSG_DONTWAIT) > 0;
+        view bytes = {(const uint8_t *)record, sizeof *record};
+        return r->channel >= 0 && !failed(packet_send(r->channel, bytes, fd, MSG_DONTWAIT));
+}
+
+void console_role_terminals(console_role *r, const console *c)
+{
+        for (size_t i = 0; i < CONSOLES; i++)
+                if (c->tty[i].fd >= 0)
+                        (void)give(r, &(console_record){.told = CONSOLE_TERMINAL, .items = (uint32_t)i}, c->tty[i].fd);
 }
 
 void console_role_show(console_role *r, console_record *now, uint64_t now_ms)
@@ -62,7 +71,7 @@ void console_role_show(console_role *r, console_record *now, uint64_t now_ms)
         if (r->pid == 0 || memcmp(now, &r->shown, sizeof *now) == 0)
                 return;
         now->memory_bytes = free_bytes;
-        if (give(r, now)) {
+        if (give(r, now, -1)) {
                 r->shown = *now;
                 r->deaf_since_ms = 0;
         } else if (r->deaf_since_ms == 0) {
@@ -78,7 +87,7 @@ void console_role_answer(console_role *r, view sentence)
         a.text_len = (uint32_t)(sentence.len < sizeof a.text ? sentence.len : sizeof a.text);
         if (a.text_len > 0)
                 memcpy(a.text, sentence.data, a.text_len);
-        (void)give(r, &a);
+        (void)give(r, &a, -1);
 }
 
 bool console_role_hear(console_role *r, console_ask *out)

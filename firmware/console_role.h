@@ -26,6 +26,8 @@ err console_role_start_due(console_role *r, const char *root, const console *c, 
 void console_role_died(console_role *r, uint64_t now_ms);
 /* Sends what is new; one that takes nothing for a minute is killed. */
 void console_role_show(console_role *r, console_record *now, uint64_t now_ms);
+/* The terminals, opened anew. */
+void console_role_terminals(console_role *r, const console *c);
 void console_role_answer(console_role *r, view sentence);
 /* The next of what it asks. False: nothing, or it broke the contract and is killed. */
 bool console_role_hear(console_role *r, console_ask *out);

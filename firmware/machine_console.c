@@ -32,7 +32,7 @@ bool machine_console_reaped(machine *m, pid_t pid, int status, uint64_t now_ms)
         if (pid == 0 || pid != m->attendant.pid)
                 return false;
         console_role_died(&m->attendant, now_ms);
-        console_forget(&m->console);
+        console_reopen(&m->console, m->root);
         console_renew(&m->console);
         machine_count_death(m, "console", status);
         return true;
@@ -111,13 +111,20 @@ static view do_ask(machine *m, const console_ask *a, uint64_t now_ms)
         return VIEW("This version of the box does not know that.");
 }
 
+static void renew_terminals(machine *m)
+{
+        console_reopen(&m->console, m->root);
+        console_leave(&m->console);
+        console_role_terminals(&m->attendant, &m->console);
+}
+
 void machine_hear_console(machine *m, uint64_t now_ms)
 {
         static console_ask a;
         /* A bounded share of a turn. */
         for (int i = 0; i < 8 && console_role_hear(&m->attendant, &a); i++) {
                 if (a.asked == CONSOLE_FORGET)
-                        console_forget(&m->console);
+                        renew_terminals(m);
                 else if (a.asked == CONSOLE_ASK && (items(m) >> a.item & 1) != 0)
                         console_role_answer(&m->attendant, do_ask(m, &a, now_ms));
                 else

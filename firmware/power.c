@@ -22,6 +22,20 @@ static bool is_button(int fd)
         return n > 0 && power_has_key((view){bits, (size_t)n});
 }
 
+static bool mask(int fd, uint32_t type, const uint8_t *bits, uint32_t bytes)
+{
+        struct input_mask m = {.type = type, .codes_size = bytes, .codes_ptr = (uint64_t)(uintptr_t)bits};
+        return ioctl(fd, EVIOCSMASK, &m) == 0;
+}
+
+/* A keyboard may have a power key: what else is typed on it is kept neither here nor in the kernel's queue for us. */
+static bool hear_power_alone(int fd)
+{
+        uint8_t keys[KEY_MAX / 8 + 1] = {[KEY_POWER / 8] = 1 << KEY_POWER % 8};
+        uint8_t types[EV_MAX / 8 + 1] = {1 << EV_SYN | 1 << EV_KEY};
+        return mask(fd, EV_KEY, keys, sizeof keys) && mask(fd, EV_SYN, types, sizeof types);
+}
+
 void power_open(power *p, const char *root)
 {
         file_path folder;
@@ -35,7 +49,7 @@ void power_open(power *p, const char *root)
                     || failed(file_path_make(&at, folder.text, entry->d_name, (view){})))
                         continue;
                 int fd = open(at.text, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-                if (fd >= 0 && is_button(fd))
+                if (fd >= 0 && is_button(fd) && hear_power_alone(fd))
                         p->fds[p->count++] = fd;
                 else if (fd >= 0)
                         close(fd);

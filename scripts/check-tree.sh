@@ -10,7 +10,7 @@ found=$(ls | grep -vx build | LC_ALL=C sort | tr '\n' ' ')
 for hidden in $(ls -A | grep '^\.' | grep -vx '\.git'); do
         case $hidden in .ci | .gitignore | .clang-format) ;; *) echo "top level: $hidden"; bad=1 ;; esac
 done
-for role in KEEPER RESOLVER ADMIN RELAY SUPERVISOR; do
+for role in KEEPER RESOLVER ADMIN RELAY CONSOLE SUPERVISOR; do
         for step in enter close; do
                 grep -rqs "sandbox_$step\(_keeping\)\{0,1\}(ROLE_$role[,)]" src/prog src/role src/relay src/admin ||
                         { echo "nothing calls sandbox_$step(ROLE_$role)"; bad=1; }

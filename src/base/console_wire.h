@@ -36,6 +36,7 @@ typedef enum console_page : uint32_t {
 typedef enum console_told : uint32_t {
         CONSOLE_SHOW = 1, /* all but text */
         CONSOLE_ANSWER,   /* to an ask: text */
+        CONSOLE_TERMINAL, /* descriptor of terminal number `items`, in the place of the one that was closed */
 } console_told;
 
 typedef struct console_record {
@@ -51,7 +52,8 @@ typedef struct console_record {
 /* The role to PID 1. */
 typedef enum console_asked : uint32_t {
         CONSOLE_ASK = 1, /* item, text; answered */
-        CONSOLE_FORGET,  /* a secret was typed: what the terminals still hold of it is to go; not answered */
+        CONSOLE_FORGET,  /* a secret was typed. The kernel keeps the last 4 KiB of a terminal for as long as anybody has it
+                            open: the role has closed its own, PID 1 does so too and sends new ones */
 } console_asked;
 
 typedef struct console_ask {

@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/packet.h"
 #include "base/secret.h"
 #include "console/menu.h"
 #include "console/unlock.h"
@@ -60,6 +61,16 @@ static void say(console *c, console_asked asked)
                 c->gone = true;
 }
 
+static void forget(console *c)
+{
+        for (size_t i = 0; i < TERMINALS; i++) {
+                if (c->tty[i].fd >= 0)
+                        close(c->tty[i].fd);
+                c->tty[i].fd = -1;
+        }
+        say(c, CONSOLE_FORGET);
+}
+
 static void open_vault(console *c)
 {
         draw(c);
@@ -83,7 +94,7 @@ static void press(console *c, key k)
                 c->typed_secret = true;
         else if (c->typed_secret) {
                 c->typed_secret = false;
-                say(c, CONSOLE_FORGET);
+                forget(c);
         }
 }
 
@@ -98,8 +109,23 @@ static void listen_to(console *c, size_t i)
         wipe(typed, sizeof typed);
 }
 
-static void told(console *c, const console_record *r)
+/* Takes the descriptor. */
+static void take_terminal(console *c, size_t i, int fd)
 {
+        if (fd < 0)
+                return;
+        if (i >= TERMINALS || c->tty[i].fd >= 0) {
+                close(fd);
+                return;
+        }
+        c->tty[i] = (terminal){.fd = fd, .dirty = true, .whole = true};
+        c->keys[i] = (keys){};
+        c->deaf[i] = false;
+}
+
+static void told(console *c, const console_record *r, int fd)
+{
+        take_terminal(c, r->told == CONSOLE_TERMINAL ? r->items : TERMINALS, fd);
         if (r->told == CONSOLE_SHOW)
                 menu_show(&c->menu, r);
         else if (r->told == CONSOLE_ANSWER && r->text_len <= sizeof r->text)
@@ -109,10 +135,11 @@ static void told(console *c, const console_record *r)
 static void hear(console *c)
 {
         static console_record r;
-        ssize_t               n = recv(CONSOLE_CHANNEL_FD, &r, sizeof r, MSG_DONTWAIT | MSG_TRUNC);
-        if (n == sizeof r)
-                told(c, &r);
-        else if (n >= 0 || (errno != EAGAIN && errno != EINTR))
+        packet_got            got;
+        err                   e = packet_receive(CONSOLE_CHANNEL_FD, &r, sizeof r, MSG_DONTWAIT, &got);
+        if (!failed(e) && got.len == sizeof r)
+                told(c, &r, got.fd);
+        else if (e.code != ERR_AGAIN)
                 c->gone = true;
 }
 

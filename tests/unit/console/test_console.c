@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/console_wire.h"
+#include "base/packet.h"
 #include "base/secret.h"
 #include "support/tap.h"
 
@@ -68,6 +69,19 @@ static bool draws(const char *words)
         return false;
 }
 
+/* What PID 1 sends for a terminal that was closed. */
+static void give_terminal(void)
+{
+        static console_record r = {.told = CONSOLE_TERMINAL, .items = 0};
+        int                   ends[2];
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0)
+                abort();
+        (void)!failed(packet_send(channel, (view){(const uint8_t *)&r, sizeof r}, ends[1], 0));
+        close(ends[1]);
+        close(tty);
+        tty = ends[0];
+}
+
 static void type(const char *text) { (void)!write(tty, text, strlen(text)); }
 
 static void show(uint32_t items)
@@ -110,9 +124,17 @@ int main(void)
         tap_ok(draws("Off it goes."), SUBJECT, "and the answer drawn");
         type("x2sec\x1b");
         tap_ok(asked(CONSOLE_FORGET, 0), SUBJECT, "after a secret the terminals are to forget");
+        char byte;
+        while (read(tty, &byte, 1) > 0)
+                ;
+        tap_ok(read(tty, &byte, 1) == 0, SUBJECT, "and the role has closed its own");
+        give_terminal();
+        tap_ok(draws("Menu"), SUBJECT, "a new one is drawn on");
         close(keeper);
         type("2secret\r");
-        tap_ok(draws("did not answer") && asked(CONSOLE_FORGET, 0), SUBJECT, "an unlock without a keeper is said");
+        tap_ok(asked(CONSOLE_FORGET, 0), SUBJECT, "an unlock is a secret too");
+        give_terminal();
+        tap_ok(draws("did not answer"), SUBJECT, "without a keeper it is said");
         a.text_len = UINT32_MAX;
         (void)send(channel, &a, sizeof a, 0);
         show(0);
