@@ -254,6 +254,7 @@ void status_write_setup(const keeper_status *s, const char *version, bool config
         emit_byte(out, ',');
         text(out, "version", version);
         emit_text(out, configured ? ",\"configured\":true," : ",\"configured\":false,");
+        emit_text(out, s->tpm != KEEPER_TPM_ABSENT ? "\"tpm\":true," : "\"tpm\":false,");
         hex(out, "seal_key", (view){s->seal_key, sizeof s->seal_key});
         emit_byte(out, ',');
         write_slots(out, s);

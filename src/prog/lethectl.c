@@ -17,8 +17,8 @@ typedef struct verb {
 } verb;
 
 #define ON_FILE " --state --key-file --stdin --min-generation "
-#define ON_BOTH ON_FILE "--admin --token-file --ca "
-#define BY_ADMIN " --admin --token-file --ca "
+#define ON_BOTH ON_FILE "--admin --token-file --ca --fingerprint "
+#define BY_ADMIN " --admin --token-file --ca --fingerprint "
 
 /* clang-format off */
 static const verb verbs[] = {
@@ -121,7 +121,7 @@ static const struct option {
          offsetof(lethectl, key)},
         {"--claim",      "CODE", "the claim code on the box's console; asked for when it is not given",
          offsetof(lethectl, claim)},
-        {"--fingerprint", "HEX", "of the box's certificate, as its console shows it", offsetof(lethectl, fingerprint)},
+        {"--fingerprint", "HEX", "of the box's certificate, as its console shows it, instead of --ca", offsetof(lethectl, fingerprint)},
         {"--file",       "FILE", "setup.json: all answers but the secrets",               offsetof(lethectl, file)},
         {"--admin-plane", nullptr, "the certificate of the admin plane instead of the callers'",
          offsetof(lethectl, admin_plane)},

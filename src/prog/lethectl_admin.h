@@ -10,6 +10,13 @@
 /* Connects nothing yet. Reads token and CA. err with *why */
 err admin_client(const lethectl *c, https_client **out, https_why *why);
 
+/* 64 hexadecimal digits in either case, with colons or spaces between them. */
+bool fingerprint_read(view text, uint8_t out[static 32]);
+
+/* Where the vault is closed, a box that keeps its certificates in it shows one that nobody has signed: has a person
+ * compare it with the console. `fingerprint` is what --fingerprint would have said then, or empty. Prints why not. */
+verdict known_for_sealed(const lethectl *c, char fingerprint[static 65]);
+
 /* One request; an answer that is no 2xx is the err of its code, with its message in *why.
  * out  a  the answer; end its body when the call did not fail */
 err remote_ask(https_client *h, const https_request *q, https_answer *a, https_why *why);
@@ -26,6 +33,7 @@ err told_number(view json, const char *key, uint64_t *out);
 typedef struct told_setup_doc {
         bool    unclaimed, open, tpm;
         uint8_t seal_key[32];
+        keeper_status status; /* open, seal key and key slots alone */
 } told_setup_doc;
 err told_setup(view json, told_setup_doc *out);
 

@@ -40,51 +40,13 @@ static bool host_of(const char *url, char out[static LIMIT_HOST_BYTES])
         return strncmp(url, "https://", 8) == 0 && !failed(setup_vendor_host(url, out));
 }
 
-static void print_fingerprint(const uint8_t f[static 32])
-{
-        for (size_t i = 0; i < 32; i++)
-                printf("%02x%s", f[i], i == 15 ? "\n  " : i == 31 ? "\n" : i % 2 == 1 ? " " : "");
-}
-
-/* Learns what certificate the box shows; nothing is said to it yet. */
-static verdict learn(setup *s)
-{
-        https_answer        a;
-        const https_request q = {"GET", VIEW("/healthz"), {}, CALL_MS};
-        err                 e = https_open_only(s->c->admin, &s->known, (view){}, &s->h, &s->why);
-        if (failed(e))
-                return refuse(s->why.text, nullptr);
-        e = https_call(s->h, &q, &a, &s->why);
-        https_close(s->h);
-        if (!failed(e))
-                region_end(&a.body);
-        if (e.code != ERR_UPSTREAM_CERTIFICATE)
-                return refuse(s->why.text, "Is it the box's address, with its port?");
-        memcpy(s->known.only, s->known.seen, sizeof s->known.only);
-        return DONE;
-}
+static verdict learn(setup *s) { return known_learn(s->c->admin, &s->known); }
 
 static verdict compare(setup *s)
 {
-        char answer[32];
-        if (s->wish.has_fingerprint) {
-                if (memcmp(s->wish.fingerprint, s->known.only, 32) == 0)
-                        return DONE;
-                fputs("The certificate shown at this address has the fingerprint\n  ", stdout);
-                print_fingerprint(s->known.only);
-                return refuse("this is not the fingerprint that was given; nothing was sent",
-                              "Compare with the console. When they differ, somebody else answers at this address.");
-        }
-        if (s->c->file != nullptr || s->c->from_stdin)
+        if (!s->wish.has_fingerprint && (s->c->file != nullptr || s->c->from_stdin))
                 return misused("say the fingerprint that the console shows: --fingerprint HEX, or in setup.json");
-        fputs("The box at this address shows a certificate with the fingerprint\n  ", stdout);
-        print_fingerprint(s->known.only);
-        fflush(stdout);
-        if (!line_ask("Does its console show the same? yes or no", nullptr, answer, sizeof answer))
-                return REFUSED;
-        return strcmp(answer, "yes") == 0
-                       ? DONE
-                       : refuse("nothing was sent", "When they differ, somebody else answers at this address.");
+        return known_compare(&s->known, s->wish.has_fingerprint ? s->wish.fingerprint : nullptr);
 }
 
 /* ---- the claim ---- */
@@ -182,7 +144,7 @@ static verdict read_wish(setup *s)
                 snprintf(s->wish.claim, sizeof s->wish.claim, "%s", s->c->claim);
         if (s->c->fingerprint != nullptr) {
                 s->wish.has_fingerprint = true;
-                if (!setup_fingerprint(view_of_text(s->c->fingerprint), s->wish.fingerprint))
+                if (!fingerprint_read(view_of_text(s->c->fingerprint), s->wish.fingerprint))
                         return misused("--fingerprint takes 64 hexadecimal digits, as the console shows them");
         }
         return DONE;

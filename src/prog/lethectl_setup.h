@@ -38,8 +38,10 @@ typedef struct setup_wish {
 /* setup.json, strictly. err BAD_CONFIG with *fault */
 err setup_read(view json, setup_wish *out, config_fault *fault);
 
-/* 64 hexadecimal digits in either case, with colons or spaces between them. */
-bool setup_fingerprint(view text, uint8_t out[static 32]);
+/* lethectl_known.c: what certificate the box shows at an address; nothing is said to it. Prints why not. */
+verdict known_learn(const char *url, https_known *known);
+/* Compares with what was given, or has a person compare with the console. Prints the difference. */
+verdict known_compare(const https_known *known, const uint8_t *expected);
 
 /* Asks on the terminal for all that is not said yet; `host` is the one of the admin URL, `tpm` whether the box has one.
  * Prints why not. */

@@ -82,33 +82,12 @@ static err take_opens(const config_node *n, setup_opens *out, config_fault *faul
                                                     config_nearest(word, known), fault);
 }
 
-static int nibble(uint8_t c)
-{
-        c = ascii_lower(c);
-        return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-bool setup_fingerprint(view text, uint8_t out[static 32])
-{
-        size_t at = 0;
-        for (size_t i = 0; i < text.len; i++) {
-                int digit = nibble(text.data[i]);
-                if (text.data[i] == ':' || text.data[i] == ' ')
-                        continue;
-                if (digit < 0 || at == 64)
-                        return false;
-                out[at / 2] = (uint8_t)(at % 2 == 0 ? digit << 4 : out[at / 2] | digit);
-                at++;
-        }
-        return at == 64;
-}
-
 static err take_fingerprint(const config_node *n, setup_wish *out, config_fault *fault)
 {
         char text[128] = {};
         TRY(take_text(n, "fingerprint", text, sizeof text, fault));
         out->has_fingerprint = text[0] != '\0';
-        if (out->has_fingerprint && !setup_fingerprint(view_of_text(text), out->fingerprint))
+        if (out->has_fingerprint && !fingerprint_read(view_of_text(text), out->fingerprint))
                 return config_fail(config_get(n, "fingerprint"), "BAD_VALUE",
                                    "must be 64 hexadecimal digits, as the console shows them", nullptr, fault);
         return OK;

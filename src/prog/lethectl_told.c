@@ -218,9 +218,16 @@ static bool setup_of(const config_node *root, told_setup_doc *out)
         view state;
         if (!get_text(root, "state", &state) || !get_hex(root, "seal_key", out->seal_key, sizeof out->seal_key))
                 return false;
-        out->unclaimed = view_equal(state, VIEW("unclaimed"));
-        out->open = view_equal(state, VIEW("open"));
+        bool configured = false;
+        (void)!failed(config_bool(root, "configured", &configured, &ignored));
         (void)!failed(config_bool(root, "tpm", &out->tpm, &ignored));
+        out->open = view_equal(state, VIEW("open"));
+        out->unclaimed = view_equal(state, VIEW("unclaimed")) || (out->open && !configured);
+        out->status.open = out->open;
+        memcpy(out->status.seal_key, out->seal_key, sizeof out->seal_key);
+        for (const config_node *n = config_first(config_get(root, "slots")); n != nullptr; n = config_next(n))
+                if (!slot_of(n, &out->status))
+                        return false;
         return true;
 }
 

@@ -1,7 +1,7 @@
 /* lethectl vault unlock: the passphrase stays here. What travels is the key derived from it, sealed for the keeper. */
 #include <stdio.h>
 
-#include "prog/lethectl.h"
+#include "prog/lethectl_admin.h"
 #include "vault/container.h"
 #include "vault/seal.h"
 
@@ -58,11 +58,17 @@ static verdict unlock_with(keeper_door *door, const keeper_status *s, slot_kind 
 
 verdict vault_unlock(const lethectl *c)
 {
-        keeper_door   door;
+        keeper_door   door = {};
         keeper_status s;
         if (c->admin == nullptr)
                 return misused("say which lethed: --admin URL, or LETHE_ADMIN_URL");
-        verdict r = door_open(c, false, &door);
+        char     fingerprint[65];
+        lethectl known = *c;
+        verdict  r = known_for_sealed(c, fingerprint);
+        if (fingerprint[0] != '\0')
+                known.fingerprint = fingerprint;
+        if (r == DONE)
+                r = door_open(&known, false, &door);
         if (r == DONE)
                 r = door_call(&door, KEEPER_STATUS, (view){}, &s, sizeof s);
         if (r == DONE && s.open != 0) {
