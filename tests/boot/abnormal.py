@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # time limit: 600 s
 """The canary proof for ends that nobody planned: roles that are killed with exchanges in their hands, memory that runs
-out, a machine that is reset, switched off, or loses its power. Nothing of what was said may stand in memory, on the disk,
+out, a kernel that gives up, a machine that is reset, switched off, or loses its power. Nothing of what was said may stand in memory, on the disk,
 on the console or on the wire outside TLS afterwards; nor any secret of a TLS connection that is closed.
 
 prove.py kills every role by every signal (make prove-zero-log); here are those that hold most.
@@ -28,6 +28,7 @@ SOME = [("lethe-relay", signal.SIGKILL), ("lethe-relay", signal.SIGSEGV), ("leth
         ("lethed", signal.SIGKILL)]
 EVERY = [(role, number) for role in ROLES for number in (signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT)]
 SOON_S, SERVES_S, MEMORY_MIB = 1.0, 90, 320
+PANIC_S = 10  # firmware/cmdline: panic=10
 CONTROL_LEAST = 100
 
 
@@ -117,12 +118,27 @@ def judged(tap, search, name, act):
         holds(not found, found[:20])
 
 
+def panic(box, search):
+    """The kernel's last words go to the console; the machine starts again ten seconds later."""
+    lines = in_hand(box, search, "a panic")
+    box.trouble("panic")
+    box.wait_console("Kernel panic", SERVES_S)
+    time.sleep(PANIC_S)
+    serves_again(box, search, "a panic")
+    for line in lines:
+        line.close()
+    time.sleep(SOON_S)
+    return search.memory(box, "memory 1 s after it served again, from a panic")
+
+
 def go_through(tap, search, image, kills):
     with troubled.Troubled(models=MODELS, boot="kernel", image=image, memory_mib=MEMORY_MIB) as box:
         judged(tap, search, "requests were given up and nobody came after", lambda: given_up(box, search))
         for name, trouble in scenes(box, kills):
             judged(tap, search, name, lambda n=name, t=trouble: hurt(box, search, n, t))
         judged(tap, search, "it was reset", lambda: reset(box, search))
+        if kills is EVERY:
+            judged(tap, search, "the kernel gave up", lambda: panic(box, search))
         with tap.case("it went down by its button"):
             whole(box, search, "last before the button")
             box.monitor.do("system_powerdown")

@@ -3,6 +3,7 @@
  *
  *   kill PROGRAM NUMBER     sends the signal to every process of that name
  *   eat                     takes memory until the kernel has killed somebody, and gives it back
+ *   panic                   the kernel gives up, and starts the machine again after its ten seconds
  *
  * Each is answered by one line: "done COUNT". */
 #include <dirent.h>
@@ -85,12 +86,24 @@ static int eat(void)
         return (int)died;
 }
 
+/* By a child, after the answer has gone out. */
+static int panic(void)
+{
+        if (fork() != 0)
+                return 1;
+        int file = open("/proc/sysrq-trigger", O_WRONLY | O_CLOEXEC);
+        usleep(100000);
+        _exit(file >= 0 && write(file, "c", 1) == 1 ? 0 : 1);
+}
+
 static int obey(const char *line)
 {
         char name[32];
         int  number;
         if (sscanf(line, "kill %31s %d", name, &number) == 2)
                 return each(name, number);
+        if (strncmp(line, "panic", 5) == 0)
+                return panic();
         return strncmp(line, "eat", 3) == 0 ? eat() : -1;
 }
 
