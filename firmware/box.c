@@ -171,6 +171,14 @@ static const struct {
 };
 enum : size_t { KEYS = sizeof keys / sizeof *keys };
 
+bool box_has_key(view key)
+{
+        for (size_t i = 0; i < KEYS; i++)
+                if (view_equal(key, keys[i].key))
+                        return true;
+        return false;
+}
+
 /* How many letters to put in, take out or change: both are at most KEY_MOST long. */
 static size_t distance(view a, view b)
 {

@@ -35,6 +35,8 @@ typedef struct box {
 
 /* The first fault is said: with its line, and the nearest key for one that is unknown. err SYSTEM */
 err box_parse(view text, box *out, notice *why);
+/* Whether box.conf knows a key. */
+bool box_has_key(view key);
 /* From the config drive. err SYSTEM, said */
 err box_read(const char *root, box *out, notice *why);
 

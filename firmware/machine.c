@@ -83,15 +83,15 @@ static void plug_late(machine *m, uint64_t now_ms)
 }
 
 /* What is missing for going on, for the console; false when nothing is. */
-static bool missing(machine *m)
+static bool missing(machine *m, uint64_t now_ms)
 {
         disks_find_config(m->root, &m->config);
         disks_find_state(m->root, &m->state);
         network_look(m->root, &m->cards);
-        const char *what = m->config.count == 0  ? "the config drive (a volume labelled LETHECFG)"
-                           : m->state.count == 0 ? "the partition lethe-state"
-                           : m->cards.count == 0 ? "a network interface"
-                                                 : nullptr;
+        const char *what = m->state.count == 0               ? "the partition lethe-state"
+                           : m->cards.count == 0             ? "a network interface"
+                           : machine_awaits_drive(m, now_ms) ? "the config drive (a volume labelled LETHECFG)"
+                                                             : nullptr;
         m->facts.waiting.len = 0;
         if (what == nullptr)
                 return false;
@@ -123,7 +123,7 @@ static cause plug(machine *m, uint64_t now_ms)
         if (!late && now_ms < m->look_at_ms)
                 return CAUSE_NONE;
         m->look_at_ms = now_ms + LOOK_MS;
-        if (!late && (missing(m) || now_ms - m->heard_ms < QUIET_MS))
+        if (!late && (missing(m, now_ms) || now_ms - m->heard_ms < QUIET_MS))
                 return CAUSE_NONE;
         modules_leave(m);
         return CAUSE_DONE;
@@ -141,26 +141,14 @@ static cause lock(machine *m, uint64_t)
 
 /* ---- CONFIG, STATE ---- */
 
-static err read_config(machine *m, notice *why)
-{
-        file_path device;
-        disks_find_config(m->root, &m->config);
-        TRY(disks_judge_config(&m->config, why));
-        TRY(file_path_make(&device, m->root, "/dev/", view_of_text(m->config.name)));
-        TRY(mounts_config(m->root, device.text, label_file_system(m->config.kind), why));
-        TRY(box_read(m->root, &m->facts.box, why));
-        m->facts.has_box = true;
-        return OK;
-}
-
 static cause configure(machine *m, uint64_t)
 {
         notice why = {};
-        return fault(m, read_config(m, &why), &why);
+        return fault(m, machine_read_drive(m, &why), &why);
 }
 
 /* Opened before the partition is the relay's user's. What cannot be read is as if nothing had been kept. */
-static void read_kept(machine *m)
+void machine_read_kept(machine *m)
 {
         file_path device;
         if (m->kept_fd >= 0 || failed(file_path_make(&device, m->root, "/dev/", view_of_text(m->state.name))))
@@ -178,9 +166,11 @@ static err take_state(machine *m, notice *why)
         TRY(disks_judge_state(&m->state, why));
         memcpy(m->facts.state, m->state.name, sizeof m->facts.state);
         TRY(gpt_settle_disk_of(m->root, m->state.name, why));
-        read_kept(m);
+        machine_read_kept(m);
+        TRY(machine_settle_box(m, why));
+        TRY(machine_make_claim(m, why));
         bool keyed = file_exists(m->root, "/config/vault.key");
-        if (failed(service_command_make(&m->command, m->root, &m->facts.box, m->state.name, keyed))
+        if (failed(service_command_make(&m->command, m->root, &m->facts.box, m->state.name, keyed, m->in_state))
             || chown(m->command.state.text, SERVICE_UID, SERVICE_UID) != 0 || chmod(m->command.state.text, 0600) != 0)
                 return notice_fail(why, "The partition lethe-state cannot be given to the relay", (view){},
                                      ": start the box again.");
@@ -304,6 +294,7 @@ static void take_line(void *context, view line)
                 break;
         case SAID_UP:
                 m->facts.serving = true;
+                m->facts.unconfigured = false;
                 memset(m->facts.words, 0, sizeof m->facts.words);
                 break;
         case SAID_ROLE_DIED:
@@ -314,7 +305,14 @@ static void take_line(void *context, view line)
                 break;
         case SAID_SEALED:
         case SAID_OPEN:
-                m->facts.vault = s.kind == SAID_OPEN ? SCREEN_VAULT_OPEN : SCREEN_VAULT_SEALED;
+        case SAID_BLANK:
+                m->facts.vault = s.kind == SAID_OPEN     ? SCREEN_VAULT_OPEN
+                                 : s.kind == SAID_SEALED ? SCREEN_VAULT_SEALED
+                                                         : SCREEN_VAULT_BLANK;
+                m->facts.unconfigured = s.kind == SAID_BLANK;
+                break;
+        case SAID_NO_CONFIG:
+                m->facts.unconfigured = true;
                 break;
         case SAID_NOTHING:
                 break;
@@ -345,6 +343,7 @@ void machine_reaped(machine *m, pid_t pid, int status, uint64_t now_ms)
         box_channel_end(&m->channel);
         m->facts.serving = false;
         m->facts.vault = SCREEN_VAULT_UNKNOWN;
+        m->facts.unconfigured = false;
         m->facts.tpm_refused = 0;
 }
 

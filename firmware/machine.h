@@ -37,6 +37,7 @@ typedef struct machine {
         box_identity    identity; /* as it last told */
         said_lines      lines;
         bool            words_old; /* facts.words are of the start before */
+        bool            in_state;  /* the configuration is in the vault, not on a drive */
 } machine;
 
 void machine_begin(machine *m, const char *root);
@@ -50,6 +51,17 @@ void machine_reaped(machine *m, pid_t pid, int status, uint64_t now_ms);
 void machine_hear(machine *m);
 /* Writes m->kept. err as kept_write; SYSTEM also when there is no partition */
 err machine_keep(machine *m);
+/* Where the configuration comes from (machine_config.c): whether a drive is still waited for; reads it; the box's own
+ * settings from it, or from what was kept; a fresh claim code in /run/claim. err SYSTEM, said */
+bool machine_awaits_drive(machine *m, uint64_t now_ms);
+err  machine_read_drive(machine *m, notice *why);
+err  machine_settle_box(machine *m, notice *why);
+err  machine_make_claim(machine *m, notice *why);
+/* 40 bits in base32, as ABCD-EFGH. */
+enum : size_t { MACHINE_CLAIM_BYTES = SCREEN_CLAIM_BYTES };
+void machine_claim_text(const uint8_t random[static 5], char out[static MACHINE_CLAIM_BYTES]);
+/* Opens the partition lethe-state and reads what was kept there, once. */
+void machine_read_kept(machine *m);
 /* Reads what lethed's admin role asks and tells (machine_asked.c). */
 void machine_hear_box(machine *m, uint64_t now_ms);
 /* Starts the console role when it is due; what it asks; that it has ended (machine_console.c). */

@@ -30,6 +30,8 @@ static const struct {
         {VIEW_INIT("keeper"), VIEW_INIT("TPM_REFUSED"), SAID_TPM_REFUSED},
         {VIEW_INIT("keeper"), VIEW_INIT("VAULT_SEALED"), SAID_SEALED},
         {VIEW_INIT("keeper"), VIEW_INIT("VAULT_OPEN"), SAID_OPEN},
+        {VIEW_INIT("keeper"), VIEW_INIT("VAULT_BLANK"), SAID_BLANK},
+        {VIEW_INIT("keeper"), VIEW_INIT("CONFIG_NONE"), SAID_NO_CONFIG},
 };
 
 said said_parse(view line)

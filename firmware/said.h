@@ -12,6 +12,8 @@ typedef enum said_kind {
         SAID_ROLE_DIED, /* first: role, second: wait status */
         SAID_TPM_REFUSED, /* first: why, a keeper_tpm of ipc/keeper.h */
         SAID_SEALED, SAID_OPEN,
+        SAID_BLANK,     /* there is no vault yet */
+        SAID_NO_CONFIG, /* the vault is open and holds no configuration yet */
 } said_kind;
 
 typedef struct said {

@@ -201,7 +201,11 @@ static void draw_keys(pen *p, const screen_facts *f)
 static const char *state_words(const screen_facts *f)
 {
         if (f->phase == PHASE_RUNNING)
-                return f->serving ? "  serving" : f->restart_s > 0 ? "  the relay is down" : "  the relay is starting";
+                return f->serving                              ? "  serving"
+                       : f->restart_s > 0                      ? "  the relay is down"
+                       : f->unconfigured                       ? "  to be set up"
+                       : f->vault == SCREEN_VAULT_SEALED       ? "  waits for its vault to be opened"
+                                                               : "  the relay is starting";
         return f->phase == PHASE_REFUSED ? "  nothing serves" : "";
 }
 
@@ -217,6 +221,18 @@ static const char *tpm_words(int64_t why)
         }
 }
 
+/* What a person at another machine needs to set the box up. The admin key's fingerprint stands below. */
+static void draw_claim(pen *p, const screen_facts *f)
+{
+        if (!f->unconfigured || f->serving || f->claim[0] == '\0')
+                return;
+        pen_begin(p, "SET-UP");
+        emit_text(&p->line, "claim code ");
+        emit_text(&p->line, f->claim);
+        emit_text(&p->line, "   run 'lethectl setup' against 'operators' below");
+        pen_end(p);
+}
+
 static void draw_state(pen *p, const screen_facts *f)
 {
         pen_begin(p, "state");
@@ -228,8 +244,12 @@ static void draw_state(pen *p, const screen_facts *f)
                 emit_text(&p->line, " s");
         }
         pen_end(p);
+        static const char *const vaults[] = {[SCREEN_VAULT_OPEN] = "open",
+                                             [SCREEN_VAULT_SEALED] = "SEALED: run 'lethectl vault unlock'",
+                                             [SCREEN_VAULT_BLANK] = "none yet"};
         if (f->vault != SCREEN_VAULT_UNKNOWN)
-                say(p, "vault", f->vault == SCREEN_VAULT_OPEN ? "open" : "SEALED: run 'lethectl vault unlock'");
+                say(p, "vault", vaults[f->vault]);
+        draw_claim(p, f);
         if (f->vault == SCREEN_VAULT_SEALED && f->tpm_refused != 0)
                 say(p, "tpm", tpm_words(f->tpm_refused));
         if (f->phase >= PHASE_RUNNING && f->state[0] != '\0')

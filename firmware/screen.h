@@ -12,9 +12,14 @@
 #include "firmware/platform.h"
 #include "firmware/text.h"
 
-enum : size_t { SCREEN_WORDS = 3 };
+enum : size_t { SCREEN_WORDS = 3, SCREEN_CLAIM_BYTES = 10 };
 
-typedef enum screen_vault { SCREEN_VAULT_UNKNOWN, SCREEN_VAULT_SEALED, SCREEN_VAULT_OPEN } screen_vault;
+typedef enum screen_vault {
+        SCREEN_VAULT_UNKNOWN,
+        SCREEN_VAULT_SEALED,
+        SCREEN_VAULT_OPEN,
+        SCREEN_VAULT_BLANK, /* there is none yet */
+} screen_vault;
 
 /* A role, or lethed itself, that died. */
 typedef struct screen_death {
@@ -33,6 +38,8 @@ typedef struct screen_facts {
         network_card card;
         char         state[FILE_NAME_BYTES];
         screen_vault vault;
+        bool         unconfigured; /* whoever reads the claim code may set the box up */
+        char         claim[SCREEN_CLAIM_BYTES]; /* empty: none was made */
         int64_t      tpm_refused; /* why the TPM does not open the vault, as the keeper says it; 0: nothing said */
         bool         clock_known;
         clock_source clock;

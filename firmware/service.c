@@ -17,17 +17,24 @@ static void option(service_command *c, size_t *at, const char *name, const char 
         c->argv[(*at)++] = value;
 }
 
-err service_command_make(service_command *c, const char *root, const box *b, const char *state, bool keyed)
+err service_command_make(service_command *c, const char *root, const box *b, const char *state, bool keyed,
+                         bool in_state)
 {
         size_t at = 0;
         *c = (service_command){};
         TRY(file_path_make(&c->program, root, "/bin/lethed", (view){}));
         TRY(file_path_make(&c->config, root, "/config/config", (view){}));
+        TRY(file_path_make(&c->claim, root, "/run/claim", (view){}));
         TRY(file_path_make(&c->key_file, root, "/config/vault.key", (view){}));
         TRY(file_path_make(&c->resolvers, root, "/run/resolv.conf", (view){}));
         TRY(file_path_make(&c->state, root, "/dev/", view_of_text(state)));
         c->argv[at++] = "lethed";
-        option(c, &at, "--config", c->config.text);
+        if (in_state) {
+                c->argv[at++] = "--config-in-state";
+                option(c, &at, "--claim", c->claim.text);
+        } else {
+                option(c, &at, "--config", c->config.text);
+        }
         option(c, &at, "--state", c->state.text);
         if (keyed)
                 option(c, &at, "--key-file", c->key_file.text);

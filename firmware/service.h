@@ -27,12 +27,14 @@ typedef struct service_command {
         size_t       arguments;
         service_gift gifts[SERVICE_GIFTS];
         size_t       gift_count;
-        file_path   program, config, key_file, state, resolvers, tpm;
+        file_path   program, config, claim, key_file, state, resolvers, tpm;
         char        relays[8];
 } service_command;
 
-/* `state` names the partition; `keyed`: the config drive holds vault.key. err NO_ROOM */
-err service_command_make(service_command *c, const char *root, const box *b, const char *state, bool keyed);
+/* `state` names the partition; `keyed`: the config drive holds vault.key. `in_state`:
+ * the configuration is in the vault, the claim code in /run/claim. err NO_ROOM */
+err service_command_make(service_command *c, const char *root, const box *b, const char *state, bool keyed,
+                         bool in_state);
 
 /* From the next start on lethed inherits this descriptor. Given again it replaces the one before.
  * err NO_ROOM */

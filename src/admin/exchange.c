@@ -46,3 +46,10 @@ void admin_ask(admin_exchange *x, keeper_op op, view payload, void (*done)(void 
         x->call = (keeper_call){.op = op, .payload = payload, .done = done, .ctx = x};
         keeper_link_ask(&x->box->keeper, &x->call);
 }
+
+status_certificates admin_certificates(const admin_box *box)
+{
+        status_certificates c = box->certificates;
+        c.now_s = box->wall_s();
+        return c;
+}

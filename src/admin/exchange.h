@@ -8,6 +8,7 @@
 #include "admin/fault.h"
 #include "admin/keeper_link.h"
 #include "admin/metrics.h"
+#include "admin/status.h"
 #include "base/arena.h"
 #include "base/board.h"
 #include "base/box_facts.h"
@@ -15,14 +16,6 @@
 #include "route/catalog.h"
 
 typedef struct admin_exchange admin_exchange;
-
-/* When a certificate ends. */
-typedef struct admin_certificate {
-        const char *name;  /* of its file */
-        uint64_t expires_s; /* 0: not known */
-} admin_certificate;
-
-enum : size_t { ADMIN_CERTIFICATES = 2 };
 
 /* What all exchanges of the role share. */
 typedef struct admin_box {
@@ -39,7 +32,8 @@ typedef struct admin_box {
         bool reloading;         /* the supervisor has not answered yet */
         uint16_t reload_what;   /* reloaded_word that is waited for */
         admin_access access;
-        admin_certificate certificates[ADMIN_CERTIFICATES];
+        status_certificates certificates; /* as they were at the start; admin_certificates says the time */
+        uint64_t (*wall_s)(void);
 } admin_box;
 
 struct admin_exchange {
@@ -64,6 +58,9 @@ typedef struct admin_reply {
         view body;
         view extra;
 } admin_reply;
+
+/* The certificates, and what time it is. */
+status_certificates admin_certificates(const admin_box *box);
 
 void admin_answer(admin_exchange *x, const admin_reply *r);
 

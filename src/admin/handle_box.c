@@ -10,7 +10,8 @@ void handle_health(admin_exchange *x)
 void handle_ready(admin_exchange *x)
 {
         emit out = admin_document(x);
-        bool ready = status_write_ready(x->box->board, &out);
+        const status_certificates c = admin_certificates(x->box);
+        bool ready = status_write_ready(x->box->board, &c, &out);
         admin_answer_document(x, ready ? 200 : 503, &out);
 }
 
@@ -30,8 +31,9 @@ static void status_known(void *ctx, err_code code, view answer)
         if (known)
                 memcpy(&vault, answer.data, sizeof vault);
         emit out = admin_document(x);
+        const status_certificates c = admin_certificates(x->box);
         status_write(&(status_facts){x->box->version, x->box->commit, x->box->board, known ? &vault : nullptr,
-                                    x->box->facts},
+                                     x->box->facts, &c},
                      &out);
         admin_answer_document(x, 200, &out);
 }

@@ -98,6 +98,24 @@ static void ways(emit *out, const ways_facts *f)
         gauge(out, "keys_disabled_now", n.keys_disabled, "Vendor keys set aside because the vendor refuses them.");
 }
 
+static void certificates(emit *out, const metrics_facts *f)
+{
+        const struct {
+                const char *side;
+                uint64_t end_s;
+        } rows[] = {{"server", f->server_expires_s}, {"admin", f->admin_expires_s}};
+        family(out, "certificate_expiry_timestamp_seconds", "gauge", "When the certificate of a side ends.");
+        for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+                if (rows[i].end_s == 0)
+                        continue;
+                emit_text(out, "lethe_certificate_expiry_timestamp_seconds{side=\"");
+                emit_text(out, rows[i].side);
+                emit_text(out, "\"} ");
+                emit_u64(out, rows[i].end_s);
+                emit_byte(out, '\n');
+        }
+}
+
 void metrics_write(const metrics_facts *f, emit *out)
 {
         const board *b = f->ways.board;
@@ -119,6 +137,7 @@ void metrics_write(const metrics_facts *f, emit *out)
               "Percent of the place for exports that unacknowledged ones take; at 100 no more is written.");
         gauge(out, "draining", atomic_load(&b->draining), "1 when the whole box is going down.");
         counter(out, "restarts", atomic_load(&b->restarts), "Processes of all roles started again after they died.");
+        certificates(out, f);
         endings(out, b);
         ways(out, &f->ways);
         roles(out, atomic_load(&b->roles_up));

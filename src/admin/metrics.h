@@ -12,6 +12,7 @@ typedef struct metrics_facts {
         ways_facts ways;
         const char *version, *commit; /* of the software */
         uint64_t now_s;               /* UTC seconds of this snapshot */
+        uint64_t server_expires_s, admin_expires_s; /* of their certificates; 0: not known */
 } metrics_facts;
 
 void metrics_write(const metrics_facts *f, emit *out);

@@ -4,6 +4,7 @@
 
 #include "admin/conn.h"
 #include "admin/handle.h"
+#include "admin/identity.h"
 #include "admin/metrics.h"
 
 enum : uint64_t { STOP_STEP_MS = 20 };
@@ -16,6 +17,7 @@ struct admin_server {
         admin_setup setup;
         net_listener *listener;
         net_timer minute, stop;
+        identity_teller identity;
         unsigned stop_steps;
         uint8_t metrics[METRICS_BYTES];
         admin_conn conns[PLACES];
@@ -39,7 +41,9 @@ static void publish(void *ctx)
         const metrics_facts facts = {.ways = {s->setup.catalog, s->setup.board, net_now_ms(s->setup.loop)},
                                      .version = s->setup.version,
                                      .commit = s->setup.commit,
-                                     .now_s = s->setup.wall_s()};
+                                     .now_s = s->setup.wall_s(),
+                                     .server_expires_s = s->shared.box.certificates.server.expires_s,
+                                     .admin_expires_s = s->shared.box.certificates.admin.expires_s};
         metrics_write(&facts, &out);
         s->shared.box.metrics = (view){out.bytes, out.len};
         net_timer_set(s->setup.loop, &s->minute, LIMIT_ADMIN_METRICS_MS);
@@ -55,13 +59,13 @@ static err start(admin_server *s)
                            .version = s->setup.version,
                            .commit = s->setup.commit,
                            .control = s->setup.control};
+        box->wall_s = s->setup.wall_s;
         box->access = (admin_access){.catalog = s->setup.catalog,
                                      .board = s->setup.board,
                                      .in_state = s->setup.in_state,
                                      .any_host = s->setup.set_up};
         box->access.has_claim = s->setup.in_state && access_read_claim(s->setup.claim, box->access.claim);
-        if (s->setup.certificates != nullptr)
-                memcpy(box->certificates, s->setup.certificates, sizeof box->certificates);
+        box->certificates = s->setup.certificates;
         TRY(keeper_link_init(&box->keeper, s->setup.loop));
         TRY(box_link_init(&box->link, s->setup.loop));
         const net_accept accept = {.arrived = on_arrived,
@@ -95,7 +99,13 @@ err admin_server_new(const admin_setup *setup, admin_server **out)
 
 void admin_server_keeper(admin_server *s, int fd) { keeper_link_attach(&s->shared.box.keeper, fd); }
 
-void admin_server_box(admin_server *s, int fd) { box_link_attach(&s->shared.box.link, fd); }
+void admin_server_box(admin_server *s, int fd)
+{
+        admin_box *box = &s->shared.box;
+        identity_end(&s->identity);
+        box_link_attach(&box->link, fd);
+        identity_begin(&s->identity, box->board, &box->keeper, &box->link, &s->setup.identity);
+}
 
 void admin_server_tell_box(admin_server *s, box_op op, view payload)
 {
@@ -134,6 +144,7 @@ void admin_server_free(admin_server *s)
         for (size_t i = 0; i < PLACES; i++)
                 if (s->conns[i].net != nullptr)
                         conn_drop(&s->conns[i]);
+        identity_end(&s->identity);
         keeper_link_end(&s->shared.box.keeper);
         box_link_end(&s->shared.box.link);
         free(s);

@@ -27,7 +27,8 @@ typedef struct admin_setup {
         bool in_state;    /* the configuration is in the state */
         bool set_up;      /* and is not there yet: the catalog is empty */
         view claim;       /* the code by which the box is claimed meanwhile; empty: none */
-        const admin_certificate *certificates; /* ADMIN_CERTIFICATES rows, or null */
+        status_certificates certificates; /* without the time */
+        box_identity identity; /* of the certificates, for the appliance's console */
         uint64_t (*wall_s)(void);
 } admin_setup;
 

@@ -27,7 +27,12 @@ static void reason(emit *out, bool *first, const char *word)
         emit_json(out, view_of_text(word));
 }
 
-bool status_write_ready(const board *b, emit *out)
+static bool ends_soon(const status_certificate *c, uint64_t now_s)
+{
+        return c->expires_s != 0 && c->expires_s < now_s + STATUS_EXPIRY_DAYS * 86400;
+}
+
+bool status_write_ready(const board *b, const status_certificates *c, emit *out)
 {
         uint32_t keeper = atomic_load(&b->keeper);
         bool serves = relay_serves(b), draining = atomic_load(&b->draining) != 0;
@@ -47,6 +52,10 @@ bool status_write_ready(const board *b, emit *out)
         first = true;
         if (atomic_load(&b->exports_fill) >= STORE_EXPORTS_ALARM)
                 reason(out, &first, "exports_unacknowledged");
+        if (c != nullptr && ends_soon(&c->server, c->now_s))
+                reason(out, &first, "server_certificate");
+        if (c != nullptr && ends_soon(&c->admin, c->now_s))
+                reason(out, &first, "admin_certificate");
         emit_text(out, "]}\n");
         return ready;
 }
@@ -197,6 +206,31 @@ static void write_box(emit *out, const box_facts *b)
         emit_byte(out, '}');
 }
 
+static void write_certificate(emit *out, const status_certificate *c, uint64_t now_s, bool *first)
+{
+        if (c->expires_s == 0)
+                return;
+        comma(out, first);
+        emit_byte(out, '{');
+        text(out, "name", c->name);
+        emit_byte(out, ',');
+        number(out, "expires_s", c->expires_s);
+        emit_byte(out, ',');
+        number(out, "days", c->expires_s > now_s ? (c->expires_s - now_s) / 86400 : 0);
+        emit_byte(out, '}');
+}
+
+static void write_certificates(emit *out, const status_certificates *c)
+{
+        bool first = true;
+        if (c == nullptr)
+                return;
+        emit_text(out, "\"certificates\":[");
+        write_certificate(out, &c->server, c->now_s, &first);
+        write_certificate(out, &c->admin, c->now_s, &first);
+        emit_text(out, "],");
+}
+
 void status_write(const status_facts *f, emit *out)
 {
         const board *b = f->board;
@@ -215,6 +249,7 @@ void status_write(const status_facts *f, emit *out)
         emit_text(out, atomic_load(&b->draining) ? ",\"draining\":true," : ",\"draining\":false,");
         write_relays(out, b);
         emit_byte(out, ',');
+        write_certificates(out, f->certificates);
         write_vault_short(out, f->vault);
         write_box(out, f->facts);
         emit_text(out, "}\n");

@@ -10,15 +10,30 @@
 /* Room that no document here fills. */
 constexpr size_t STATUS_BYTES = 48 * 1024;
 
-/* {"ready":bool,"reasons":[...],"warnings":[...]}: vault_sealed, no_keeper, no_relay, draining; a warning does not make
- * it unready: exports_unacknowledged. Returns whether it is ready. */
-bool status_write_ready(const board *b, emit *out);
+/* A certificate that ends within so many days is a warning. */
+constexpr uint64_t STATUS_EXPIRY_DAYS = 30;
+
+typedef struct status_certificate {
+        const char *name;   /* of its file */
+        uint64_t expires_s; /* 0: not known */
+} status_certificate;
+
+typedef struct status_certificates {
+        status_certificate server, admin; /* what callers see, and operators */
+        uint64_t now_s;
+} status_certificates;
+
+/* {"ready":bool,"reasons":[...],"warnings":[...]}: unclaimed, vault_sealed, no_keeper, no_relay, draining; a warning
+ * does not make it unready: exports_unacknowledged, server_certificate, admin_certificate (they end soon). `c` may be
+ * null. Returns whether it is ready. */
+bool status_write_ready(const board *b, const status_certificates *c, emit *out);
 
 typedef struct status_facts {
         const char *version, *commit;
         const board *board;
         const keeper_status *vault; /* null: the keeper did not answer */
         const box_facts *facts; /* null: not on the appliance */
+        const status_certificates *certificates; /* null: none */
 } status_facts;
 
 /* GET /admin/v1/status: the whole box, live. */

@@ -36,7 +36,7 @@ typedef struct admin_role {
         int claim;     /* -1: none */
         uint8_t claim_text[64];
         size_t claim_len;
-        admin_certificate certificates[ADMIN_CERTIFICATES];
+        status_certificates certificates;
         box_identity identity;
 } admin_role;
 
@@ -199,15 +199,22 @@ static void look_at_server(admin_role *a)
                 (void)!failed(tls_certificate_read(region_view(&certificate), &facts));
                 region_end(&certificate);
         }
-        a->certificates[0] = (admin_certificate){"tls/server.crt", facts.not_after_s};
+        a->certificates.server = (status_certificate){"tls/server.crt", facts.not_after_s};
         memcpy(a->identity.tls_certificate, facts.sha256, sizeof facts.sha256);
+}
+
+/* Of the two certificates that callers and operators see; 0: none is known. */
+static uint64_t first_end(const admin_role *a)
+{
+        uint64_t server = a->certificates.server.expires_s, admin = a->certificates.admin.expires_s;
+        return server == 0 || (admin != 0 && admin < server) ? admin : server;
 }
 
 static void look_at_own(admin_role *a, view certificate)
 {
         tls_certificate facts = {};
         (void)!failed(tls_certificate_read(certificate, &facts));
-        a->certificates[1] = (admin_certificate){"tls/admin.crt", facts.not_after_s};
+        a->certificates.admin = (status_certificate){"tls/admin.crt", facts.not_after_s};
         memcpy(a->identity.admin_certificate, facts.sha256, sizeof facts.sha256);
 }
 
@@ -311,7 +318,8 @@ static err open_server(admin_role *a)
                                    .in_state = a->in_state,
                                    .set_up = a->set_up,
                                    .claim = {a->claim_text, a->claim_len},
-                                   .certificates = a->certificates};
+                                   .certificates = a->certificates,
+                                   .identity = a->identity};
         TRY(admin_server_new(&setup, &a->server));
         if (a->keeper >= 0)
                 admin_server_keeper(a->server, a->keeper);
@@ -335,6 +343,7 @@ static err prepare(admin_role *a, config_fault *fault)
         if (failed(tls) && a->in_state)
                 tls = make_tls(a, fault);
         TRY(tls);
+        a->identity.certificate_end_s = first_end(a);
         err e = open_server(a);
         if (failed(e))
                 say(fault, "SYSTEM", "admin role", "the management listener cannot be served");

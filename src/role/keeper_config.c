@@ -73,6 +73,8 @@ void keeper_config_tell(keeper *k)
         err  e = hand_set(k, set, CONFIG_STORED);
         if (failed(e))
                 event(EVENT_CONFIG_FAILED, e.code, 0);
+        else if (store_is_open(&k->store) && set.len == 0)
+                event(EVENT_CONFIG_NONE, 0, 0);
 }
 
 static err keep(keeper *k)

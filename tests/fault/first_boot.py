@@ -26,7 +26,7 @@ class Box(harness.Relay):
     """A relay whose configuration is in its state."""
 
     def __init__(self, **more):
-        super().__init__(start=False, **more)
+        super().__init__(**{"start": False} | more)
         self.state.write_bytes(bytes(STATE_BYTES))
         self.claim = self.dir / "claim"
         self.claim.write_text(CLAIM + "\n")

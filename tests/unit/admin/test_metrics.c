@@ -62,8 +62,11 @@ int main(void)
         atomic_store(&b->restarts, UINT64_MAX);
         atomic_store(&b->generation, UINT32_MAX);
         atomic_store(&b->roles_up, 1u << ROLE_KEEPER);
-        metrics_write(&(metrics_facts){{c, b, NOW_MS}, "1.0", "abc", 1234567890}, &out);
+        metrics_write(&(metrics_facts){{c, b, NOW_MS}, "1.0", "abc", 1234567890, 1798761600, 0}, &out);
         view text = {out.bytes, out.len};
+        tap_ok(has(text, "lethe_certificate_expiry_timestamp_seconds{side=\"server\"} 1798761600\n")
+                       && !has(text, "side=\"admin\""),
+               "metrics", "when a certificate ends, where that is known");
         tap_ok(!out.full, "metrics", "the largest numbers fit the room");
         tap_ok(lines_well_formed(text), "metrics", "every line is a sample or a comment, the last one EOF");
         tap_ok(has(text, "lethe_exchanges_total 9223372036854775807\n"), "metrics",

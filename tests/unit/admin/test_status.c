@@ -41,7 +41,7 @@ static void readiness(board *b)
                 atomic_store(&b->columns[5].generation, rows[i].relay_generation);
                 atomic_store(&b->draining, rows[i].draining);
                 emit out = emit_into(room, sizeof room);
-                bool ready = status_write_ready(b, &out);
+                bool ready = status_write_ready(b, nullptr, &out);
                 tap_ok(ready == (i == 0) && is(&out, rows[i].document), "readiness", rows[i].name);
         }
 }
@@ -54,7 +54,7 @@ static void warnings(board *b)
         for (unsigned fill = 79; fill <= 80; fill++) {
                 atomic_store(&b->exports_fill, fill);
                 emit out = emit_into(room, sizeof room);
-                bool ready = status_write_ready(b, &out);
+                bool ready = status_write_ready(b, nullptr, &out);
                 tap_ok(ready && is(&out, fill < 80 ? "{\"ready\":true,\"reasons\":[]" NO_WARNING
                                                    : "{\"ready\":true,\"reasons\":[],"
                                                      "\"warnings\":[\"exports_unacknowledged\"]}\n"),
@@ -88,7 +88,7 @@ static void whole(board *b)
         keeper_status vault = {.open = 1, .credentials = 2, .state_generation = 9, .next_export = 5,
                                .exports = 4, .exports_unacknowledged = 3, .exports_fill = 79};
         emit out = emit_into(room, sizeof room);
-        status_write(&(status_facts){"1.0", "abc", b, &vault, nullptr}, &out);
+        status_write(&(status_facts){"1.0", "abc", b, &vault, nullptr, nullptr}, &out);
         tap_ok(is(&out, "{\"version\":\"1.0\",\"commit\":\"abc\",\"generation\":3,\"keeper\":\"open\","
                         "\"roles_up\":[\"keeper\",\"relay\"],\"restarts\":2,\"draining\":false,\"relays\":[{\"pid\":77,"
                         "\"generation\":3,\"exchanges_now\":4,\"connections_now\":0,\"queue_now\":0,"
@@ -98,13 +98,13 @@ static void whole(board *b)
                         "\"tpm\":\"absent\"}}\n"),
                "status", "the whole box is told");
         out.len = 0;
-        status_write(&(status_facts){"1.0", "abc", b, nullptr, nullptr}, &out);
+        status_write(&(status_facts){"1.0", "abc", b, nullptr, nullptr, nullptr}, &out);
         tap_ok(memmem(out.bytes, out.len, "\"vault\":null", 12) != nullptr, "status", "an absent keeper leaves null");
         static box_facts box;
         box_facts_format(&box);
         atomic_store(&box.time_state, BOX_TIME_RTC);
         out.len = 0;
-        status_write(&(status_facts){"1.0", "abc", b, nullptr, &box}, &out);
+        status_write(&(status_facts){"1.0", "abc", b, nullptr, &box, nullptr}, &out);
         tap_ok(memmem(out.bytes, out.len, "null,\"box\":{\"clone_suspected\":0,\"secure_boot\":0,", 48) != nullptr
                        && memmem(out.bytes, out.len, "\"time_state\":\"rtc\",\"tpm\":0}}\n", 29) != nullptr,
                "status", "on the appliance, the box's own numbers");
@@ -115,7 +115,7 @@ static void whole(board *b)
                         atomic_store(&b->columns[i].counters[c], UINT64_MAX);
         }
         out.len = 0;
-        status_write(&(status_facts){"1.0", "abc", b, &vault, nullptr}, &out);
+        status_write(&(status_facts){"1.0", "abc", b, &vault, nullptr, nullptr}, &out);
         tap_ok(!out.full, "status", "the largest box fits the room");
 }
 

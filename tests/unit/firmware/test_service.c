@@ -25,7 +25,7 @@ static void joined(char *out, size_t cap)
 static void test_command(void)
 {
         char text[2048];
-        bool good = !failed(service_command_make(&command, "", &some_box, "vda3", true));
+        bool good = !failed(service_command_make(&command, "", &some_box, "vda3", true, false));
         joined(text, sizeof text);
         tap_ok(good && strcmp(command.program.text, "/bin/lethed") == 0
                        && strcmp(text, "lethed --config /config/config --state /dev/vda3 --key-file /config/vault.key "
@@ -35,16 +35,26 @@ static void test_command(void)
                SUBJECT, "what lethed is started with");
         box b = some_box;
         b.relays = 0;
-        good = !failed(service_command_make(&command, "", &b, "sda2", false));
+        good = !failed(service_command_make(&command, "", &b, "sda2", false, false));
         joined(text, sizeof text);
         tap_ok(good && strstr(text, "--relays") == nullptr && strstr(text, "--key-file") == nullptr, SUBJECT,
                "without a key file it starts sealed; without a number it counts processors");
 }
 
+static void test_in_state(void)
+{
+        char text[2048];
+        bool good = !failed(service_command_make(&command, "", &some_box, "vda3", false, true));
+        joined(text, sizeof text);
+        tap_ok(good && strncmp(text, "lethed --config-in-state --claim /run/claim --state /dev/vda3 ", 61) == 0
+                       && strstr(text, "--config ") == nullptr,
+               SUBJECT, "a configuration in the vault needs no folder, and a claim code");
+}
+
 static void test_tpm(void)
 {
         char text[2048];
-        bool good = !failed(service_command_make(&command, tree_root, &some_box, "vda3", false));
+        bool good = !failed(service_command_make(&command, tree_root, &some_box, "vda3", false, false));
         service_give_tpm(&command, tree_root);
         joined(text, sizeof text);
         tap_ok(good && strstr(text, "--tpm") == nullptr, SUBJECT, "no TPM, no word of it");
@@ -127,7 +137,7 @@ static void test_life(void)
         tree_file("/bin/lethed",
                   "#!/bin/sh\necho \"args $*\"\nenv | grep -v '^PWD=\\|^_=\\|^SHLVL=\\|^OLDPWD='\nid -u\nexit 7\n");
         chmod(tree_path("/bin/lethed"), 0755);
-        (void)!failed(service_command_make(&command, tree_root, &some_box, "vda3", false));
+        (void)!failed(service_command_make(&command, tree_root, &some_box, "vda3", false, false));
         bool good = !failed(service_start_due(&s, &command, 5)) && s.pid > 0 && ends(&s, &status, 1000);
         view said = words(&s);
         tap_ok(good && WIFEXITED(status) && WEXITSTATUS(status) == 7, SUBJECT, "it is started, and its end is seen");
@@ -149,7 +159,8 @@ static void test_gifts(void)
         int status = 0, first[2], second[2];
         service_begin(&s);
         tree_file("/bin/lethed", "#!/bin/sh\nshift 10\necho \"$*\"\necho one >&3\necho two >&4\n");
-        (void)!failed(service_command_make(&command, tree_root, &(box){.listen = "a", .admin = "b"}, "vda3", false));
+        const box b = {.listen = "a", .admin = "b"};
+        (void)!failed(service_command_make(&command, tree_root, &b, "vda3", false, false));
         if (pipe2(first, O_CLOEXEC) != 0 || pipe2(second, O_CLOEXEC) != 0)
                 abort();
         /* The second stands where the first is to go. */
@@ -185,7 +196,7 @@ static void test_drain(void)
         service s;
         int status = 0;
         service_begin(&s);
-        (void)!failed(service_command_make(&command, tree_root, &some_box, "vda3", false));
+        (void)!failed(service_command_make(&command, tree_root, &some_box, "vda3", false, false));
         tap_ok(service_drain(&s, 0), SUBJECT, "what does not run has drained");
         tree_file("/bin/lethed", "#!/bin/sh\ntrap 'exit 0' TERM\necho ready\nwhile :; do sleep 0.01; done\n");
         bool good = !failed(service_start_due(&s, &command, 5));
@@ -213,6 +224,7 @@ int main(void)
         tree_make();
         setenv("SECRET", "1", 1);
         test_command();
+        test_in_state();
         test_tpm();
         test_backoff();
         test_silence();
