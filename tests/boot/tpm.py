@@ -103,6 +103,7 @@ def unattended(tap, box):
     with tap.case("and after a power cut"):
         box.lethed.kill()
         box.lethed.wait()
+        box.tpm.stop()
         box.start()
         equal(box.request("POST", CHAT, HELLO)[0], 200)
         box.power_off()

@@ -54,6 +54,7 @@ typedef struct play {
         int          ring_fds[LIMIT_COLUMNS]; /* 0: none */
         usage_ring  *rings[LIMIT_COLUMNS];
 
+        int          tpm; /* 0: none */
         bool         with_key_file, without_lease, no_policy;
         wire_message last; /* READY or REFUSED */
 } play;
@@ -180,6 +181,8 @@ static inline void play_grants(play *p)
         play_grant(p, GRANT_RING_WAKE, 0, 0, p->wake);
         if (p->box_fd != 0)
                 play_grant(p, GRANT_BOX_FACTS, 0, 0, p->box_fd);
+        if (p->tpm > 0)
+                play_grant(p, GRANT_TPM, 0, 0, p->tpm);
         if (p->with_key_file)
                 play_grant(p, GRANT_KEY_FILE, 0, 0, p->key_file);
         if (p->console >= 0)

@@ -44,7 +44,8 @@ static void test_commands(void)
         emit e = emit_into(bytes, sizeof bytes);
         tpm_write_pcr_read(&e, 1u << 4 | 1u << 11);
         static const uint8_t want[] = {0x80, 0x01, 0, 0, 0, 20, 0, 0, 1, 0x7e, 0, 0, 0, 1, 0, 11, 3, 0x10, 0x08, 0};
-        tap_ok(view_equal((view){bytes, e.len}, (view){want, sizeof want}), SUBJECT, "byte for byte as the norm has it");
+        tap_ok(view_equal((view){bytes, e.len}, (view){want, sizeof want}), SUBJECT,
+               "byte for byte as the norm has it");
         uint8_t room[8];
         e = emit_into(room, sizeof room);
         tpm_write_clock(&e);
@@ -180,8 +181,8 @@ static err some_handles(view v)
 
 static void test_cuts(void)
 {
-        tap_ok(cuts("storage_key", a_key) && cuts("sealed", a_sealed) && cuts("quote", a_quote) && cuts("pcrs", some_pcrs)
-                       && cuts("clock", a_clock) && cuts("handles", some_handles),
+        tap_ok(cuts("storage_key", a_key) && cuts("sealed", a_sealed) && cuts("quote", a_quote)
+                       && cuts("pcrs", some_pcrs) && cuts("clock", a_clock) && cuts("handles", some_handles),
                SUBJECT, "answers cut at any byte are refused");
         uint8_t  head[10] = {0x80, 0x01, 0, 0, 0, 10, 0, 0, 0x09, 0x9d};
         uint32_t code;
