@@ -68,7 +68,8 @@ static void test_remove(int fd, store *s)
                        && s->info.slots[2].kind == SLOT_TPM,
                SUBJECT, "several go at once");
         tap_ok(store_slots_remove(s, 1u << 5).code == ERR_NO_TARGET
-                       && store_slots_remove(s, 0x104).code == ERR_NO_TARGET && store_slots_remove(s, 0).code == ERR_NO_TARGET && s->info.slots[2].kind == SLOT_TPM,
+                       && store_slots_remove(s, 0x104).code == ERR_NO_TARGET
+                       && store_slots_remove(s, 0).code == ERR_NO_TARGET && s->info.slots[2].kind == SLOT_TPM,
                SUBJECT, "one that is empty is not removed, nor any beside it");
         tap_ok(store_slots_remove(s, 1).code == ERR_LAST_SLOT && store_slots_remove(s, 7).code == ERR_LAST_SLOT
                        && s->info.slots[0].kind == SLOT_KEY_FILE,
