@@ -152,7 +152,20 @@ static err seal(keeper *k, tpm *t, view in, emit *out)
         return renew_slot(k, t, &now, out);
 }
 
-/* Only where the box opens by TPM: nobody gets a slot by updating who has not chosen one. */
+/* Drops the slots of images that do not run. Without one that opens now, the others may be all there is. */
+static err settle(keeper *k)
+{
+        uint32_t others = 0;
+        for (uint32_t i = 0; i < KEY_SLOTS; i++)
+                others |= (uint32_t)(k->store.info.slots[i].kind == SLOT_TPM) << i;
+        others &= ~k->tpm_slots;
+        if (others == 0 || k->tpm_slots == 0)
+                return OK;
+        return store_slots_remove(&k->store, others);
+}
+
+/* Only where the box opens by TPM: nobody gets a slot by updating who has not chosen one. What runs now and what comes
+ * are two slots; those of images before, or of one that was installed and never started, go. */
 static err reseal(keeper *k, tpm *t, view in, emit *out)
 {
         tpm_pcrs          pcrs;
@@ -162,24 +175,11 @@ static err reseal(keeper *k, tpm *t, view in, emit *out)
         if (!has_tpm_slot(k))
                 return FAIL(NO_TARGET);
         memcpy(&q, in.data, sizeof q);
+        TRY(settle(k));
         TRY(of_tpm(tpm_pcrs_now(t, SEAL_PCRS, &pcrs)));
         memcpy(pcrs.value[4], q.pcr4, sizeof q.pcr4);
         memcpy(pcrs.value[11], q.pcr11, sizeof q.pcr11);
         return renew_slot(k, t, &pcrs, out);
-}
-
-static err settle(keeper *k, view in)
-{
-        uint32_t others = 0;
-        if (in.len != 0)
-                return FAIL(OUT_OF_RANGE);
-        for (uint32_t i = 0; i < KEY_SLOTS; i++)
-                others |= (uint32_t)(k->store.info.slots[i].kind == SLOT_TPM) << i;
-        others &= ~k->tpm_slots;
-        /* Without one that opens now, the others may be all there is. */
-        if (others == 0 || k->tpm_slots == 0)
-                return OK;
-        return store_slots_remove(&k->store, others);
 }
 
 err keeper_tpm_answer(keeper *k, keeper_op op, view in, emit *out)
@@ -193,7 +193,7 @@ err keeper_tpm_answer(keeper *k, keeper_op op, view in, emit *out)
                 return seal(k, &t, in, out);
         if (op == KEEPER_TPM_RESEAL)
                 return reseal(k, &t, in, out);
-        return settle(k, in);
+        return in.len == 0 ? settle(k) : FAIL(OUT_OF_RANGE);
 }
 
 /* ---- exports ---- */

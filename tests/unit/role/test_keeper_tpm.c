@@ -91,6 +91,10 @@ static void test_slots(void)
         tap_ok(reseal(&other) == ERR_NONE && count(SLOT_TPM) == 2 && status().tpm_slots == 1u << 1, SUBJECT,
                "one for the image that comes, which does not open now");
         tap_ok(reseal(&other) == ERR_NONE && count(SLOT_TPM) == 2, SUBJECT, "asked for twice it is there once");
+        keeper_tpm_values later = other;
+        later.pcr4[0] ^= 1;
+        tap_ok(reseal(&later) == ERR_NONE && count(SLOT_TPM) == 2 && status().tpm == KEEPER_TPM_OPENED, SUBJECT,
+               "one for an image that was never started gives way to the next");
         tap_ok(play_ask(&p, KEEPER_TPM_RESEAL, VIEW("short"), &answer) == ERR_OUT_OF_RANGE
                        && play_ask(&p, KEEPER_TPM_SEAL, VIEW("x"), &answer) == ERR_OUT_OF_RANGE,
                SUBJECT, "questions of another length are none");

@@ -37,10 +37,10 @@ static void acknowledge_rest(store *s)
         tap_ok(!failed(store_acknowledge(s, all, 1)) && store_exports_state(s).fill == 0
                        && store_exports_state(s).kept == 64,
                "store_export", "all of them");
-        tap_ok(!failed(append(s, 3600000, 'a')) && s->export_count > 1 && there(s, 67, 3600000, 'a')
+        tap_ok(!failed(append(s, 2900000, 'a')) && s->export_count > 1 && there(s, 67, 2900000, 'a')
                        && store_exports_state(s).fill > 90,
                "store_export", "a large one drives out as many as it must, and is measured by its bytes");
-        tap_ok(append(s, 2000000, 'b').code == ERR_EXPORTS_FULL && there(s, 67, 3600000, 'a'), "store_export",
+        tap_ok(append(s, 2000000, 'b').code == ERR_EXPORTS_FULL && there(s, 67, 2900000, 'a'), "store_export",
                "and stays until it is acknowledged");
         all[0] = 67;
         tap_ok(!failed(store_acknowledge(s, all, 1)) && !failed(append(s, 2000000, 'b')) && s->export_count == 1,
