@@ -5,7 +5,7 @@ FUZZ_ROOT := fuzz
 ENTER := $(filter-out $(HERE),$(or $(MAKECMDGOALS),build))
 IN_ROOT := scripts/in-root
 PREFIX ?= /usr/local
-INSTALLED := lethed lethe-keeper lethe-relay lethe-resolver lethe-admin lethectl
+INSTALLED := lethed lethe-keeper lethe-relay lethe-resolver lethe-admin lethectl lethe-verify
 
 .NOTPARALLEL:
 
@@ -34,7 +34,7 @@ else
 	@exec $(IN_ROOT) --test $(MAKE) $@
 endif
 
-install: ## copies the six programs to $(DESTDIR)$(PREFIX)/bin; PREFIX is /usr/local
+install: ## copies the seven programs to $(DESTDIR)$(PREFIX)/bin; PREFIX is /usr/local
 	@$(IN_ROOT) $(MAKE) build
 	install -d $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(INSTALLED:%=build/bin/%) $(DESTDIR)$(PREFIX)/bin
