@@ -110,6 +110,7 @@ void keeper_clone_turn(keeper *k);    /* this machine is a copy: what both have 
 void keeper_vault_end(keeper *k);
 
 /* keeper_tpm.c. A TPM that does not help never keeps the keeper from starting: a person opens the vault. */
+void keeper_tpm_begin(keeper *k); /* gives back what a keeper that was killed has left in it */
 void keeper_tpm_open(keeper *k); /* opens a sealed store where the registers have the values of a slot */
 void keeper_tpm_look(keeper *k); /* which slots would open now, for the status */
 err  keeper_tpm_answer(keeper *k, keeper_op op, view in, emit *out);

@@ -61,6 +61,14 @@ void keeper_tpm_look(keeper *k)
                 k->tpm_state = KEEPER_TPM_OPENED;
 }
 
+void keeper_tpm_begin(keeper *k)
+{
+        tpm t = device(k);
+        k->tpm_state = k->tpm < 0 ? KEEPER_TPM_ABSENT : KEEPER_TPM_UNUSED;
+        if (k->tpm >= 0 && failed(tpm_clear_leftovers(&t)))
+                k->tpm_state = KEEPER_TPM_FAILS;
+}
+
 static err open_slot(keeper *k, tpm *t, uint32_t index)
 {
         const key_slot *slot = &k->store.info.slots[index];
@@ -85,8 +93,6 @@ static keeper_tpm why(err e)
 void keeper_tpm_open(keeper *k)
 {
         tpm t = device(k);
-        if (k->tpm >= 0)
-                (void)!failed(tpm_clear_leftovers(&t));
         keeper_tpm_look(k);
         for (uint32_t i = 0; i < KEY_SLOTS && !store_is_open(&k->store); i++) {
                 if ((k->tpm_slots >> i & 1) == 0)

@@ -144,6 +144,7 @@ void keeper_vault_rotated(keeper *k)
 
 err keeper_vault_attach(keeper *k)
 {
+        keeper_tpm_begin(k);
         TRY(container_lock(k->state));
         err e = store_attach(&k->store, k->state, k->page->seen_generation);
         if (e.code == ERR_BAD_FILE && k->in_state && k->page->seen_generation == 0) {
