@@ -4,7 +4,7 @@
 
 #include "firmware/file.h"
 
-enum : uint32_t { MTU_LEAST = 576, MTU_LEAST_V6 = 1280, MTU_MOST = 9216, PORT_MOST = 65535 };
+enum : uint32_t { MTU_LEAST = 576, MTU_LEAST_V6 = 1280, MTU_MOST = 9216, PORT_MOST = 65535, VLAN_MOST = 4094 };
 enum : size_t { KEY_MOST = 32 };
 
 typedef const char *(*value_reader)(view value, box *b);
@@ -48,10 +48,18 @@ static bool is_any(const box_address *a)
 
 static const char *read_address(view value, box *b)
 {
-        static const char form[] = "is an address with its network's bits, as 192.0.2.10/24 or 2001:db8::10/64";
+        static const char form[] = "is 'dhcp', 'auto', or an address with its network's bits, as 192.0.2.10/24 or "
+                                   "2001:db8::10/64";
         box_address       a;
         view              host, bits;
         uint64_t          prefix;
+        bool             *word = view_equal(value, VIEW("dhcp")) ? &b->dhcp
+                                 : view_equal(value, VIEW("auto")) ? &b->automatic : nullptr;
+        if (word != nullptr) {
+                bool twice = *word;
+                *word = true;
+                return twice ? "stands here already" : nullptr;
+        }
         if (!split(value, '/', &host, &bits) || !address(host, &a) || is_any(&a)
             || !view_decimal(bits, a.family == 4 ? 32 : 128, &prefix) || prefix == 0)
                 return form;
@@ -59,7 +67,7 @@ static const char *read_address(view value, box *b)
         for (size_t i = 0; i < b->address_count; i++)
                 if (same_address(&a, &b->addresses[i]))
                         return "stands here already";
-        if (b->address_count == BOX_ADDRESSES)
+        if (b->address_count == BOX_ADDRESSES_SAID)
                 return "may stand here 8 times";
         b->addresses[b->address_count++] = a;
         return nullptr;
@@ -77,18 +85,31 @@ static const char *read_gateway(view value, box *b)
         return nullptr;
 }
 
-static const char *read_resolver(view value, box *b)
+/* One more of at most `most` servers. */
+static const char *read_server(view value, box_address *servers, size_t *count, size_t most)
 {
         box_address a;
         if (!address(value, &a) || is_any(&a))
-                return "is the address of a name server, as 192.0.2.53";
-        for (size_t i = 0; i < b->resolver_count; i++)
-                if (same_address(&a, &b->resolvers[i]))
+                return "";
+        for (size_t i = 0; i < *count; i++)
+                if (same_address(&a, &servers[i]))
                         return "stands here already";
-        if (b->resolver_count == BOX_RESOLVERS)
+        if (*count == most)
                 return "may stand here 4 times";
-        b->resolvers[b->resolver_count++] = a;
+        servers[(*count)++] = a;
         return nullptr;
+}
+
+static const char *read_resolver(view value, box *b)
+{
+        const char *fault = read_server(value, b->resolvers, &b->resolver_count, BOX_RESOLVERS_SAID);
+        return fault != nullptr && *fault == '\0' ? "is the address of a name server, as 192.0.2.53" : fault;
+}
+
+static const char *read_ntp(view value, box *b)
+{
+        const char *fault = read_server(value, b->ntp, &b->ntp_count, BOX_NTP);
+        return fault != nullptr && *fault == '\0' ? "is the address of a time server, as 192.0.2.123" : fault;
 }
 
 static int hex_digit(uint8_t c)
@@ -131,6 +152,12 @@ static const char *read_mtu(view value, box *b)
         return fault != nullptr && *fault == '\0' ? "is a number of bytes from 576 to 9216" : fault;
 }
 
+static const char *read_vlan(view value, box *b)
+{
+        const char *fault = read_number(value, 1, VLAN_MOST, &b->vlan);
+        return fault != nullptr && *fault == '\0' ? "is a number from 1 to 4094" : fault;
+}
+
 static_assert(LIMIT_RELAYS == 16, "its sentence below says so");
 
 static const char *read_relays(view value, box *b)
@@ -168,6 +195,7 @@ static const struct {
         {VIEW_INIT("resolver"), read_resolver},   {VIEW_INIT("interface"), read_interface},
         {VIEW_INIT("mtu"), read_mtu},             {VIEW_INIT("listen"), read_listen},
         {VIEW_INIT("admin"), read_admin},         {VIEW_INIT("relays"), read_relays},
+        {VIEW_INIT("ntp"), read_ntp},             {VIEW_INIT("vlan"), read_vlan},
 };
 enum : size_t { KEYS = sizeof keys / sizeof *keys };
 
@@ -264,20 +292,27 @@ static bool reachable(const box_address *gateway, const box *b)
         for (size_t i = 0; i < b->address_count; i++)
                 if (on_network(gateway, &b->addresses[i]) || (local && b->addresses[i].family == 6))
                         return true;
-        return gateway->family == 0;
+        return gateway->family == 0 || (local && b->automatic);
+}
+
+static void fill_in(box *b)
+{
+        static const char listen[] = "0.0.0.0:8443", admin[] = "0.0.0.0:9443";
+        if (b->listen[0] == '\0')
+                memcpy(b->listen, listen, sizeof listen);
+        if (b->admin[0] == '\0')
+                memcpy(b->admin, admin, sizeof admin);
+        b->dhcp = b->dhcp || (b->address_count == 0 && !b->automatic);
+}
+
+void box_default(box *out)
+{
+        *out = (box){};
+        fill_in(out);
 }
 
 static err check_whole(const box *b, notice *why)
 {
-        if (b->address_count == 0)
-                return notice_fail(why, "box.conf has no line '", VIEW("address"),
-                                     "': this box needs one, as address 192.0.2.10/24.");
-        if (b->listen[0] == '\0')
-                return notice_fail(why, "box.conf has no line '", VIEW("listen"),
-                                     "': say where callers connect, as listen 0.0.0.0:8443.");
-        if (b->admin[0] == '\0')
-                return notice_fail(why, "box.conf has no line '", VIEW("admin"),
-                                     "': say where operators connect, as admin 0.0.0.0:9443.");
         if (!reachable(&b->gateway4, b) || !reachable(&b->gateway6, b))
                 return notice_fail(why, "box.conf: the '", VIEW("gateway"),
                                      "' is on the network of no 'address': correct one of them.");
@@ -295,6 +330,7 @@ err box_parse(view text, box *out, notice *why)
                 view line = text_line(&text);
                 TRY(read_line(line, number, out, why));
         }
+        fill_in(out);
         return check_whole(out, why);
 }
 

@@ -8,8 +8,11 @@
 
 enum : size_t {
         BOX_BYTES = 16 * 1024,
-        BOX_ADDRESSES = 8,
-        BOX_RESOLVERS = 4,
+        BOX_ADDRESSES_SAID = 8,
+        BOX_ADDRESSES = BOX_ADDRESSES_SAID + 4, /* and what the network gives */
+        BOX_RESOLVERS_SAID = 4,
+        BOX_RESOLVERS = BOX_RESOLVERS_SAID + 4,
+        BOX_NTP = 4,
         BOX_ENDPOINT_BYTES = 56,
         BOX_MAC_BYTES = 6,
 };
@@ -22,10 +25,15 @@ typedef struct box_address {
 
 typedef struct box {
         box_address addresses[BOX_ADDRESSES];
-        size_t      address_count; /* 1 or more */
+        size_t      address_count; /* 0: of DHCP or routers alone */
+        bool        dhcp;      /* an IPv4 address is asked for; so it is when nothing is said of addresses */
+        bool        automatic; /* IPv6 addresses are of what routers advertise */
         box_address gateway4, gateway6;
         box_address resolvers[BOX_RESOLVERS];
         size_t      resolver_count;
+        box_address ntp[BOX_NTP];
+        size_t      ntp_count;
+        uint32_t    vlan; /* 0: none */
         uint8_t     mac[BOX_MAC_BYTES];
         bool        has_mac; /* else the first interface with a link */
         uint32_t    mtu;     /* 0: the driver's own */
@@ -33,6 +41,8 @@ typedef struct box {
         char        listen[BOX_ENDPOINT_BYTES], admin[BOX_ENDPOINT_BYTES]; /* as lethed takes them */
 } box;
 
+/* What a box is that nothing is said of: DHCP, callers at 8443, operators at 9443, on every address. */
+void box_default(box *out);
 /* The first fault is said: with its line, and the nearest key for one that is unknown. err SYSTEM */
 err box_parse(view text, box *out, notice *why);
 /* Whether box.conf knows a key. */

@@ -1,5 +1,5 @@
-/* firmware/clock: a time to start with. The kernel takes that of the clock chip; a box with a dead battery gets the day
- * its image was built, so that nothing waits for a time server. */
+/* firmware/clock: what time it is, as far as anyone here can know. The floor is the later of the image's day and the
+ * last time that a better source than the clock chip bore out: the clock is never set below it. */
 #ifndef FIRMWARE_CLOCK_H
 #define FIRMWARE_CLOCK_H
 
@@ -9,10 +9,28 @@
 
 typedef enum clock_source { CLOCK_SOURCE_CHIP, CLOCK_SOURCE_IMAGE } clock_source;
 
-/* Which to believe: a chip that is before the image, or ten years behind it, is wrong. */
-clock_source clock_judge(uint64_t now_s, uint64_t image_epoch_s);
+enum : int64_t { CLOCK_JUMP_US = 1000 * 1000000, CLOCK_SLEW_US = 100000 };
+constexpr uint64_t CLOCK_SPAN_S = 20 * 365 * 86400ULL;
 
+/* Which to believe: a chip that is before the floor, or twenty years behind it, is wrong. */
+clock_source clock_judge(uint64_t now_s, uint64_t floor_s);
 /* Sets the kernel's clock where it must. err SYSTEM: the kernel refused */
-err clock_settle(uint64_t image_epoch_s, clock_source *source);
+err clock_settle(uint64_t floor_s, clock_source *source);
+
+/* What becomes of the word of time servers. */
+typedef enum clock_verdict {
+        CLOCK_SLEW,    /* so little that the clock is led there */
+        CLOCK_STEP,
+        CLOCK_BEYOND,  /* below the floor, or twenty years behind the image */
+        CLOCK_FAR,     /* further than 1000 s, and one server alone says so */
+} clock_verdict;
+clock_verdict clock_judge_servers(int64_t now_us, int64_t offset_us, unsigned agree, uint64_t floor_s);
+
+/* err SYSTEM: the kernel refused */
+err clock_add(int64_t offset_us, clock_verdict how);
+
+/* The hypervisor's clock, or the chip's, now. False: there is none. */
+bool clock_of_host(const char *root, uint64_t *now_s);
+bool clock_of_chip(const char *root, uint64_t *now_s);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "firmware/machine.h"
+#include "firmware/netd.h"
 
 static int signals_take(void)
 {
@@ -42,13 +43,14 @@ static void on_signals(machine *m, int fd)
 
 static void wait_for_news(machine *m, int signals)
 {
-        struct pollfd fds[5 + POWER_BUTTONS];
+        struct pollfd fds[6 + POWER_BUTTONS];
         nfds_t        n = 0;
         fds[n++] = (struct pollfd){.fd = signals, .events = POLLIN};
         fds[n++] = (struct pollfd){.fd = m->service.words, .events = POLLIN};
         fds[n++] = (struct pollfd){.fd = m->uevents, .events = POLLIN};
         fds[n++] = (struct pollfd){.fd = box_channel_poll(&m->channel, clock_ms()), .events = POLLIN};
         fds[n++] = (struct pollfd){.fd = m->attendant.channel, .events = POLLIN};
+        fds[n++] = (struct pollfd){.fd = m->net.role.channel, .events = POLLIN};
         for (size_t i = 0; i < m->power.count; i++)
                 fds[n++] = (struct pollfd){.fd = m->power.fds[i], .events = POLLIN};
         if (poll(fds, n, machine_wait_ms(m)) <= 0)
@@ -59,7 +61,11 @@ static void wait_for_news(machine *m, int signals)
                 machine_hear_box(m, clock_ms());
         if ((fds[4].revents & POLLIN) != 0)
                 machine_hear_console(m, clock_ms());
-        for (nfds_t i = 5; i < n; i++)
+        if ((fds[2].revents & POLLIN) != 0 && m->phase > PHASE_MODULES)
+                machine_hear_kernel(m);
+        if (fds[5].revents != 0)
+                machine_hear_network(m, clock_ms());
+        for (nfds_t i = 6; i < n; i++)
                 if ((fds[i].revents & POLLIN) != 0 && power_pressed(fds[i].fd))
                         machine_end(m, false, clock_ms());
         if ((fds[0].revents & POLLIN) != 0)
@@ -96,6 +102,8 @@ static void fill_standard(void)
 int main(int argc, char *argv[])
 {
         static machine m;
+        if (argc > 0 && strcmp(argv[0], NETD_NAME) == 0)
+                return netd_main();
         if (getpid() != 1)
                 return ask(argc > 0 ? argv[0] : "");
         (void)setrlimit(RLIMIT_CORE, &(struct rlimit){});

@@ -10,7 +10,7 @@
 #include "firmware/mounts.h"
 #include "firmware/uevent.h"
 
-enum : uint64_t { DEVICES_MS = 20000, QUIET_MS = 400, LOOK_MS = 200, LOOK_RUNNING_MS = 2000, LINK_MS = 3000 };
+enum : uint64_t { DEVICES_MS = 20000, QUIET_MS = 400, LOOK_MS = 200, LINK_MS = 5000 };
 enum : int { TURN_MS = 50, TURN_IDLE_MS = 500, TURN_DRAWING_MS = 20 };
 
 /* Loaded without being asked for: the config drive may be any of them, and a button does not name what reads it. */
@@ -20,11 +20,12 @@ static const view always[] = {VIEW_INIT("vfat"), VIEW_INIT("nls_cp437"), VIEW_IN
 
 void machine_begin(machine *m, const char *root)
 {
-        *m = (machine){.root = root, .uevents = -1, .kept_fd = -1};
+        *m = (machine){.root = root, .uevents = -1, .kept_fd = -1, .facts_fd = -1};
         console_begin(&m->console);
         console_role_begin(&m->attendant);
         m->keeper_pair[0] = m->keeper_pair[1] = -1;
         service_begin(&m->service);
+        netrole_begin(&m->net.role);
         box_channel_begin(&m->channel);
         watchdog_begin(&m->watchdog);
 }
@@ -53,6 +54,7 @@ static cause early(machine *m, uint64_t)
         power_take_keys();
         if (fault(m, image_read(m->root, &m->facts.image, &why), &why) == CAUSE_DONE)
                 m->facts.clock_known = !failed(clock_settle(m->facts.image.epoch_s, &m->facts.clock));
+        m->facts.time_state = m->facts.clock == CLOCK_SOURCE_CHIP ? BOX_TIME_RTC : BOX_TIME_UNKNOWN;
         fault(m, cmdline_check_kernel(m->root, &why), &why);
         return CAUSE_DONE;
 }
@@ -104,9 +106,6 @@ static void modules_leave(machine *m)
         if (!file_exists(m->root, "/dev/watchdog0"))
                 modules_by_name(&m->modules, VIEW("softdog"));
         modules_forget(&m->modules, m->root);
-        if (m->uevents >= 0)
-                close(m->uevents);
-        m->uevents = -1;
         m->facts.waiting.len = 0;
         power_open(&m->power, m->root);
         m->facts.button = m->power.count > 0;
@@ -167,7 +166,8 @@ static err take_state(machine *m, notice *why)
         memcpy(m->facts.state, m->state.name, sizeof m->facts.state);
         TRY(gpt_settle_disk_of(m->root, m->state.name, why));
         machine_read_kept(m);
-        TRY(machine_settle_box(m, why));
+        machine_settle_clock(m);
+        machine_settle_box(m);
         TRY(machine_make_claim(m, why));
         bool keyed = file_exists(m->root, "/config/vault.key");
         if (failed(service_command_make(&m->command, m->root, &m->facts.box, m->state.name, keyed, m->in_state))
@@ -186,43 +186,14 @@ static cause hold_state(machine *m, uint64_t)
 
 /* ---- NETWORK ---- */
 
+/* A moment for a link and a lease, so that lethed finds its addresses and name servers; then it goes on by itself. */
 static cause connect_up(machine *m, uint64_t now_ms)
 {
-        notice why = {};
-        if (m->entered && now_ms < m->look_at_ms)
-                return CAUSE_NONE;
-        m->look_at_ms = now_ms + LOOK_MS;
-        network_look(m->root, &m->cards);
-        if (!m->entered && failed(network_wake(&m->cards, &why)))
-                return fault(m, FAIL(SYSTEM), &why);
-        const network_card *card = network_choose(&m->cards, &m->facts.box);
-        if (card == nullptr) {
-                if (now_ms - m->entered_ms >= LINK_MS)
-                        network_missing(&m->cards, &m->facts.box, &m->facts.waiting);
-                return CAUSE_NONE;
-        }
-        m->facts.waiting.len = 0;
-        m->facts.card = *card;
-        m->facts.has_card = true;
-        err e = network_apply(&m->cards, card, &m->facts.box, &why);
-        if (!failed(e))
-                e = network_write_resolvers(m->root, &m->facts.box, &why);
-        return fault(m, e, &why);
+        machine_turn_network(m, now_ms);
+        return machine_network_up(m) || now_ms - m->entered_ms >= LINK_MS ? CAUSE_DONE : CAUSE_NONE;
 }
 
 /* ---- RUNNING ---- */
-
-static void see_link(machine *m, uint64_t now_ms)
-{
-        if (now_ms < m->look_at_ms)
-                return;
-        m->look_at_ms = now_ms + LOOK_RUNNING_MS;
-        network_look(m->root, &m->cards);
-        m->facts.card.link = false;
-        for (size_t i = 0; i < m->cards.count; i++)
-                if (m->cards.row[i].index == m->facts.card.index)
-                        m->facts.card.link = m->cards.row[i].link;
-}
 
 /* Each start has a channel of its own: what the one before had asked for is nobody's any more. */
 static void start(machine *m, uint64_t now_ms)
@@ -233,6 +204,8 @@ static void start(machine *m, uint64_t now_ms)
         err e = service_give(&m->command, "--box-channel", theirs);
         if (!failed(e) && m->keeper_pair[0] >= 0)
                 e = service_give(&m->command, "--console", m->keeper_pair[0]);
+        if (!failed(e))
+                e = machine_give_facts(m);
         if (!failed(e))
                 e = service_start_due(&m->service, &m->command, now_ms);
         m->facts.waiting.len = 0;
@@ -253,7 +226,8 @@ static cause serve(machine *m, uint64_t now_ms)
         service_judge(&m->service, now_ms);
         if (m->service.pid != 0)
                 watchdog_feed(&m->watchdog, m->root, now_ms);
-        see_link(m, now_ms);
+        machine_turn_network(m, now_ms);
+        machine_turn_clock(m, now_ms);
         uint64_t wait = m->service.start_at_ms > now_ms ? m->service.start_at_ms - now_ms : 0;
         m->facts.restart_s = m->service.pid != 0 ? 0 : (wait + 999) / 1000;
         return CAUSE_NONE;
@@ -334,7 +308,8 @@ void machine_hear(machine *m)
 
 void machine_reaped(machine *m, pid_t pid, int status, uint64_t now_ms)
 {
-        if (machine_console_reaped(m, pid, status, now_ms) || pid != m->service.pid || pid == 0)
+        if (machine_console_reaped(m, pid, status, now_ms) || machine_network_reaped(m, pid, status, now_ms)
+            || pid != m->service.pid || pid == 0)
                 return;
         machine_hear(m);
         if (m->phase != PHASE_DRAIN)
@@ -355,6 +330,7 @@ static cause drain(machine *m, uint64_t now_ms)
                 watchdog_feed(&m->watchdog, m->root, now_ms);
         if (!service_drain(&m->service, now_ms))
                 return CAUSE_NONE;
+        machine_keep_clock(m);
         mounts_leave_config(m->root);
         return CAUSE_DONE;
 }

@@ -2,10 +2,12 @@
 #ifndef FIRMWARE_MACHINE_H
 #define FIRMWARE_MACHINE_H
 
+#include "base/box_facts.h"
 #include "firmware/box_channel.h"
 #include "firmware/console_role.h"
 #include "firmware/disks.h"
 #include "firmware/kept.h"
+#include "firmware/machine_network.h"
 #include "firmware/modules.h"
 #include "firmware/power.h"
 #include "firmware/said.h"
@@ -28,9 +30,13 @@ typedef struct machine {
         power           power;
         watchdog        watchdog;
         network_cards   cards;
+        machine_net     net;
         disks_found     config, state;
         int             kept_fd; /* the partition lethe-state; -1: none */
         kept            kept;    /* what stands there; changed by kept_set, and then machine_keep */
+        uint64_t        floor_s, keep_at_ms; /* of the clock; when it is kept next */
+        box_facts      *box_facts; /* null: not made yet */
+        int             facts_fd;  /* what lethed gets of them; -1 */
         service         service;
         service_command command;
         box_channel     channel; /* to lethed's admin role */
@@ -55,13 +61,32 @@ err machine_keep(machine *m);
  * settings from it, or from what was kept; a fresh claim code in /run/claim. err SYSTEM, said */
 bool machine_awaits_drive(machine *m, uint64_t now_ms);
 err  machine_read_drive(machine *m, notice *why);
-err  machine_settle_box(machine *m, notice *why);
+void machine_settle_box(machine *m);
 err  machine_make_claim(machine *m, notice *why);
 /* 40 bits in base32, as ABCD-EFGH. */
 enum : size_t { MACHINE_CLAIM_BYTES = SCREEN_CLAIM_BYTES };
 void machine_claim_text(const uint8_t random[static 5], char out[static MACHINE_CLAIM_BYTES]);
 /* Opens the partition lethe-state and reads what was kept there, once. */
 void machine_read_kept(machine *m);
+/* Chooses the settings of the network, once config drive and kept lines were read; one turn of it; what its role says
+ * (machine_network.c). */
+void machine_settle_network(machine *m);
+void machine_turn_network(machine *m, uint64_t now_ms);
+void machine_hear_network(machine *m, uint64_t now_ms);
+bool machine_network_reaped(machine *m, pid_t pid, int status, uint64_t now_ms);
+/* It has the addresses it is to have. */
+bool machine_network_up(const machine *m);
+/* New settings, as lines of box.conf: judged, kept, and in force at once but for doors and number of relays, of which
+ * `why` says so then. err SYSTEM, said: nothing has changed */
+err machine_set_network(machine *m, const char *lines, notice *why);
+/* The clock by chip, kept floor and host; the word of time servers; keeps the time; lethed's sight of it all; what the
+ * kernel says while the box runs (machine_clock.c). */
+void machine_settle_clock(machine *m);
+void machine_hear_time(machine *m, const net_word *w, uint64_t now_ms);
+void machine_turn_clock(machine *m, uint64_t now_ms);
+void machine_keep_clock(machine *m);
+err  machine_give_facts(machine *m);
+void machine_hear_kernel(machine *m);
 /* Reads what lethed's admin role asks and tells (machine_asked.c). */
 void machine_hear_box(machine *m, uint64_t now_ms);
 /* Starts the console role when it is due; what it asks; that it has ended (machine_console.c). */

@@ -32,32 +32,12 @@ err machine_read_drive(machine *m, notice *why)
         TRY(disks_judge_config(&m->config, why));
         TRY(file_path_make(&device, m->root, "/dev/", view_of_text(m->config.name)));
         TRY(mounts_config(m->root, device.text, label_file_system(m->config.kind), why));
+        m->in_state = !file_exists(m->root, "/config/config");
+        if (!file_exists(m->root, "/config/box.conf"))
+                return OK;
         TRY(box_read(m->root, &m->facts.box, why));
         m->facts.has_box = true;
-        m->in_state = !file_exists(m->root, "/config/config");
         return OK;
-}
-
-/* The kept lines that are of box.conf, and where the box listens unless they say so. */
-static err kept_box(const kept *k, box *out, notice *why)
-{
-        static uint8_t bytes[BOX_BYTES];
-        emit           text = emit_into(bytes, sizeof bytes);
-        view           key, value, whole;
-        for (size_t at = 0; kept_next(k, &at, &key, &value);) {
-                if (!box_has_key(key))
-                        continue;
-                emit_view(&text, key);
-                emit_byte(&text, ' ');
-                emit_view(&text, value);
-                emit_byte(&text, '\n');
-        }
-        if (kept_get(k, VIEW("listen")).len == 0)
-                emit_text(&text, "listen 0.0.0.0:8443\n");
-        if (kept_get(k, VIEW("admin")).len == 0)
-                emit_text(&text, "admin 0.0.0.0:9443\n");
-        TRY(emit_done(&text, &whole));
-        return box_parse(whole, out, why);
 }
 
 static void remember_drive(machine *m)
@@ -67,16 +47,10 @@ static void remember_drive(machine *m)
                 (void)!failed(machine_keep(m));
 }
 
-err machine_settle_box(machine *m, notice *why)
+void machine_settle_box(machine *m)
 {
         remember_drive(m);
-        if (m->facts.has_box)
-                return OK;
-        if (kept_get(&m->kept, VIEW("address")).len == 0)
-                return disks_judge_config(&m->config, why);
-        TRY(kept_box(&m->kept, &m->facts.box, why));
-        m->facts.has_box = true;
-        return OK;
+        machine_settle_network(m);
 }
 
 /* ---- the claim code ---- */

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <stddef.h>
@@ -13,7 +14,8 @@ static void put(netlink_request *r, const void *bytes, size_t len)
 {
         size_t whole = NLMSG_ALIGN(len);
         assert(r->len + whole <= sizeof r->bytes);
-        memcpy(r->bytes + r->len, bytes, len);
+        if (len > 0)
+                memcpy(r->bytes + r->len, bytes, len);
         memset(r->bytes + r->len + len, 0, whole - len);
         r->len += whole;
         uint32_t len32 = (uint32_t)r->len;
@@ -47,26 +49,88 @@ void netlink_link(netlink_request *r, uint32_t index, bool up, uint32_t mtu)
                 attribute(r, IFLA_MTU, &mtu, sizeof mtu);
 }
 
-void netlink_address(netlink_request *r, uint32_t index, const box_address *a)
+static void address(netlink_request *r, uint32_t index, const box_address *a)
 {
         /* Without the search for a twin an IPv6 address serves at once; the operator answers for it. */
         const struct ifaddrmsg head = {.ifa_family = address_family(a), .ifa_prefixlen = a->prefix,
                                        .ifa_flags = a->family == 6 ? IFA_F_NODAD : 0, .ifa_index = index};
-        begin(r, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL);
         put(r, &head, sizeof head);
         attribute(r, IFA_LOCAL, a->bytes, address_bytes(a));
         attribute(r, IFA_ADDRESS, a->bytes, address_bytes(a));
 }
 
-void netlink_gateway(netlink_request *r, uint32_t index, const box_address *gateway)
+void netlink_address(netlink_request *r, uint32_t index, const box_address *a)
 {
-        const struct rtmsg head = {.rtm_family = address_family(gateway), .rtm_table = RT_TABLE_MAIN,
-                                   .rtm_protocol = RTPROT_STATIC, .rtm_scope = RT_SCOPE_UNIVERSE,
-                                   .rtm_type = RTN_UNICAST};
-        begin(r, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL);
+        begin(r, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL);
+        address(r, index, a);
+}
+
+void netlink_address_gone(netlink_request *r, uint32_t index, const box_address *a)
+{
+        begin(r, RTM_DELADDR, 0);
+        address(r, index, a);
+}
+
+static void route(netlink_request *r, uint32_t index, const netlink_way *way)
+{
+        bool               direct = way->gateway.family == 0;
+        const struct rtmsg head = {.rtm_family = address_family(&way->network), .rtm_dst_len = way->network.prefix,
+                                   .rtm_table = RT_TABLE_MAIN, .rtm_protocol = RTPROT_STATIC,
+                                   .rtm_scope = direct ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE, .rtm_type = RTN_UNICAST};
         put(r, &head, sizeof head);
-        attribute(r, RTA_GATEWAY, gateway->bytes, address_bytes(gateway));
+        if (way->network.prefix > 0)
+                attribute(r, RTA_DST, way->network.bytes, address_bytes(&way->network));
+        if (!direct)
+                attribute(r, RTA_GATEWAY, way->gateway.bytes, address_bytes(&way->gateway));
         attribute(r, RTA_OIF, &index, sizeof index);
+}
+
+void netlink_route(netlink_request *r, uint32_t index, const netlink_way *way)
+{
+        begin(r, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL);
+        route(r, index, way);
+}
+
+void netlink_route_gone(netlink_request *r, uint32_t index, const netlink_way *way)
+{
+        begin(r, RTM_DELROUTE, 0);
+        route(r, index, way);
+}
+
+/* An attribute that holds others: its length is known once they stand. */
+static size_t nest_begin(netlink_request *r, uint16_t type)
+{
+        size_t at = r->len;
+        attribute(r, type, nullptr, 0);
+        return at;
+}
+
+static void nest_end(netlink_request *r, size_t at)
+{
+        uint16_t len = (uint16_t)(r->len - at);
+        memcpy(r->bytes + at + offsetof(struct rtattr, rta_len), &len, sizeof len);
+}
+
+void netlink_vlan(netlink_request *r, uint32_t card, uint16_t number, const char *name)
+{
+        const struct ifinfomsg link = {.ifi_family = AF_UNSPEC};
+        begin(r, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
+        put(r, &link, sizeof link);
+        attribute(r, IFLA_LINK, &card, sizeof card);
+        attribute(r, IFLA_IFNAME, name, strlen(name) + 1);
+        size_t info = nest_begin(r, IFLA_LINKINFO);
+        attribute(r, IFLA_INFO_KIND, "vlan", 4);
+        size_t data = nest_begin(r, IFLA_INFO_DATA);
+        attribute(r, IFLA_VLAN_ID, &number, sizeof number);
+        nest_end(r, data);
+        nest_end(r, info);
+}
+
+void netlink_link_gone(netlink_request *r, uint32_t index)
+{
+        const struct ifinfomsg link = {.ifi_family = AF_UNSPEC, .ifi_index = (int)index};
+        begin(r, RTM_DELLINK, 0);
+        put(r, &link, sizeof link);
 }
 
 int netlink_open(void)

@@ -15,8 +15,18 @@ typedef struct netlink_request {
 /* A link goes up or down; mtu 0 leaves what it has. */
 void netlink_link(netlink_request *r, uint32_t index, bool up, uint32_t mtu);
 void netlink_address(netlink_request *r, uint32_t index, const box_address *a);
-/* The way to everywhere. */
-void netlink_gateway(netlink_request *r, uint32_t index, const box_address *gateway);
+void netlink_address_gone(netlink_request *r, uint32_t index, const box_address *a);
+
+/* `network` with its prefix, 0 for the way to everywhere. A gateway of no family: it is on the cable itself. */
+typedef struct netlink_way {
+        box_address network, gateway;
+} netlink_way;
+void netlink_route(netlink_request *r, uint32_t index, const netlink_way *way);
+void netlink_route_gone(netlink_request *r, uint32_t index, const netlink_way *way);
+
+/* A VLAN of a card, as an interface of its own with this name. */
+void netlink_vlan(netlink_request *r, uint32_t card, uint16_t number, const char *name);
+void netlink_link_gone(netlink_request *r, uint32_t index);
 
 /* -1 when there is none */
 int netlink_open(void);

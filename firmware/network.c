@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <net/if.h>
 #include <unistd.h>
 
 #include "firmware/netlink.h"
@@ -102,7 +103,7 @@ void network_missing(const network_cards *cards, const box *b, notice *why)
                                     ": add one of another kind and start it again.");
         else if (b->has_mac)
                 notice_set(why, "No network interface has the MAC address of '", VIEW("interface"),
-                                    "' in box.conf: correct it.");
+                                    "' in the network settings: correct it, or leave it out.");
         else
                 notice_set(why, "No network interface has a link", (view){},
                                     ": check the cable or the switch.");
@@ -133,45 +134,192 @@ static err refuse_address(const char *what, const box_address *a, notice *why)
         box_address_text(&e, a);
         err out = notice_fail(why, "The kernel does not take the ", view_of_text(what), " ");
         notice_add(why, (view){bytes, e.len});
-        notice_add(why, VIEW(": correct it in box.conf."));
+        notice_add(why, VIEW(": correct it in the network settings."));
         return out;
 }
 
-static err apply(int fd, const network_cards *cards, const network_card *card, const box *b, notice *why)
+void network_rest(const network_cards *cards, const network_card *card)
 {
         netlink_request r;
-        netlink_link(&r, card->index, true, b->mtu);
-        if (failed(netlink_ask(fd, &r)))
-                return notice_fail(why, "The network interface does not take the ", VIEW("mtu"),
-                                     " of box.conf: correct it, or leave it out.");
-        for (size_t i = 0; i < b->address_count; i++) {
-                netlink_address(&r, card->index, &b->addresses[i]);
-                if (failed(netlink_ask(fd, &r)))
-                        return refuse_address("address", &b->addresses[i], why);
-        }
-        const box_address *gateways[] = {&b->gateway4, &b->gateway6};
-        for (size_t i = 0; i < sizeof gateways / sizeof *gateways; i++) {
-                if (gateways[i]->family == 0)
-                        continue;
-                netlink_gateway(&r, card->index, gateways[i]);
-                if (failed(netlink_ask(fd, &r)))
-                        return refuse_address("gateway", gateways[i], why);
-        }
+        int             fd = netlink_open();
         for (size_t i = 0; i < cards->count; i++)
                 if (cards->row[i].index != card->index) {
                         netlink_link(&r, cards->row[i].index, false, 0);
                         (void)!failed(netlink_ask(fd, &r));
                 }
+        if (fd >= 0)
+                close(fd);
+}
+
+err network_vlan(const network_card *card, uint32_t number, uint32_t *index, notice *why)
+{
+        netlink_request r;
+        char            name[IF_NAMESIZE] = {};
+        emit            e = emit_into((uint8_t *)name, sizeof name - 1);
+        int             fd = netlink_open();
+        emit_text(&e, "vlan");
+        emit_u64(&e, number);
+        netlink_vlan(&r, card->index, (uint16_t)number, name);
+        bool good = !failed(netlink_ask(fd, &r));
+        *index = good ? if_nametoindex(name) : 0;
+        netlink_link(&r, *index, true, 0);
+        good = good && *index != 0 && !failed(netlink_ask(fd, &r));
+        if (fd >= 0)
+                close(fd);
+        return good ? OK
+                    : notice_fail(why, "The kernel does not make the ", VIEW("vlan"),
+                                  " of the network settings on this card: use another card, or leave it out.");
+}
+
+void network_vlan_gone(uint32_t index)
+{
+        netlink_request r;
+        int             fd = netlink_open();
+        netlink_link_gone(&r, index);
+        (void)!failed(netlink_ask(fd, &r));
+        if (fd >= 0)
+                close(fd);
+}
+
+/* ---- plans ---- */
+
+static box_address leased(const uint8_t bytes[static 4], uint8_t prefix)
+{
+        box_address a = {.family = 4, .prefix = prefix};
+        memcpy(a.bytes, bytes, 4);
+        return a;
+}
+
+static bool same(const box_address *a, const box_address *b)
+{
+        return a->family == b->family && a->prefix == b->prefix && memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
+}
+
+static void add_way(network_plan *p, const box_address *network, const box_address *gateway)
+{
+        if (p->way_count < sizeof p->ways / sizeof *p->ways)
+                p->ways[p->way_count++] = (netlink_way){*network, *gateway};
+}
+
+/* Ways on the cable come first: the others may lead over them. */
+static void add_lease(network_plan *p, const lease *l, bool direct)
+{
+        static const uint8_t none[4];
+        for (size_t i = 0; i < l->route_count; i++) {
+                const lease_route *r = &l->routes[i];
+                if ((memcmp(r->gateway, none, sizeof none) == 0) != direct)
+                        continue;
+                box_address network = leased(r->network, r->prefix), gateway = leased(r->gateway, 0);
+                add_way(p, &network, direct ? &(box_address){} : &gateway);
+        }
+}
+
+void network_in_use(const box *settings, const lease *l, box *out)
+{
+        *out = *settings;
+        if (l == nullptr)
+                return;
+        if (out->address_count < BOX_ADDRESSES)
+                out->addresses[out->address_count++] = leased(l->address, l->prefix);
+        if (out->gateway4.family == 0 && lease_gateway(l) != nullptr)
+                out->gateway4 = leased(lease_gateway(l), 0);
+        /* Who names servers means them. */
+        for (size_t i = 0; settings->resolver_count == 0 && i < l->resolver_count; i++)
+                out->resolvers[out->resolver_count++] = leased(l->resolvers[i], 0);
+        for (size_t i = 0; settings->ntp_count == 0 && i < l->ntp_count && i < BOX_NTP; i++)
+                out->ntp[out->ntp_count++] = leased(l->ntp[i], 0);
+        out->mtu = out->mtu != 0 ? out->mtu : l->mtu;
+}
+
+void network_plan_make(network_plan *p, const box *settings, const lease *l)
+{
+        box b;
+        network_in_use(settings, l, &b);
+        *p = (network_plan){.address_count = b.address_count, .mtu = b.mtu};
+        memcpy(p->addresses, b.addresses, sizeof p->addresses);
+        const box_address *gateways[] = {&settings->gateway4, &settings->gateway6};
+        for (size_t i = 0; i < sizeof gateways / sizeof *gateways; i++)
+                if (gateways[i]->family != 0)
+                        add_way(p, &(box_address){.family = gateways[i]->family}, gateways[i]);
+        if (l != nullptr) {
+                add_lease(p, l, true);
+                add_lease(p, l, false);
+        }
+}
+
+static bool has_address(const network_plan *p, const box_address *a)
+{
+        for (size_t i = 0; i < p->address_count; i++)
+                if (same(&p->addresses[i], a))
+                        return true;
+        return false;
+}
+
+static bool has_way(const network_plan *p, const netlink_way *w)
+{
+        for (size_t i = 0; i < p->way_count; i++)
+                if (same(&p->ways[i].network, &w->network) && same(&p->ways[i].gateway, &w->gateway))
+                        return true;
+        return false;
+}
+
+/* What is not there any more is no fault: the kernel takes ways away with their address. */
+static void take_away(int fd, uint32_t index, const network_plan *old, const network_plan *to)
+{
+        netlink_request r;
+        for (size_t i = 0; i < old->way_count; i++)
+                if (!has_way(to, &old->ways[i])) {
+                        netlink_route_gone(&r, index, &old->ways[i]);
+                        (void)!failed(netlink_ask(fd, &r));
+                }
+        for (size_t i = 0; i < old->address_count; i++)
+                if (!has_address(to, &old->addresses[i])) {
+                        netlink_address_gone(&r, index, &old->addresses[i]);
+                        (void)!failed(netlink_ask(fd, &r));
+                }
+}
+
+static err give(int fd, uint32_t index, const network_plan *to, notice *why)
+{
+        netlink_request r;
+        netlink_link(&r, index, true, to->mtu);
+        if (failed(netlink_ask(fd, &r)))
+                return notice_fail(why, "The network interface does not take the ", VIEW("mtu"),
+                                     " of the network settings: correct it, or leave it out.");
+        /* All of them, also those that were there: an address that went may have taken ways with it. */
+        for (size_t i = 0; i < to->address_count; i++) {
+                netlink_address(&r, index, &to->addresses[i]);
+                if (failed(netlink_ask(fd, &r)))
+                        return refuse_address("address", &to->addresses[i], why);
+        }
+        for (size_t i = 0; i < to->way_count; i++) {
+                netlink_route(&r, index, &to->ways[i]);
+                if (failed(netlink_ask(fd, &r)))
+                        return refuse_address("gateway", &to->ways[i].gateway, why);
+        }
         return OK;
 }
 
-err network_apply(const network_cards *cards, const network_card *card, const box *b, notice *why)
+err network_change(uint32_t index, const network_plan *old, const network_plan *to, notice *why)
 {
         int fd = netlink_open();
-        err e = apply(fd, cards, card, b, why);
+        take_away(fd, index, old, to);
+        err e = give(fd, index, to, why);
         if (fd >= 0)
                 close(fd);
         return e;
+}
+
+err network_automatic(const char *root, const char *interface, bool on)
+{
+        static const char *const names[] = {"/accept_ra", "/autoconf"};
+        for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+                file_path folder, path;
+                TRY(file_path_make(&folder, "/proc/sys/net/ipv6/conf/", interface, (view){}));
+                TRY(file_path_make(&path, folder.text, names[i], (view){}));
+                TRY(file_write(root, path.text, on ? VIEW("1\n") : VIEW("0\n")));
+        }
+        return OK;
 }
 
 void network_resolvers_text(emit *e, const box *b)

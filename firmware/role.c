@@ -26,14 +26,14 @@ static bool limit(__rlimit_resource_t which, rlim_t most)
 
 /* A folder with nothing in it becomes all there is of files; no network, and nobody else's messages. In a test without
  * root's rights nothing of this can be had. */
-static bool leave_view(const char *root)
+static bool leave_view(const char *root, bool networked)
 {
         file_path empty;
         if (getuid() != 0)
                 return true;
         return !failed(file_path_make(&empty, root, "/run/empty", (view){}))
-               && unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) == 0 && chroot(empty.text) == 0
-               && chdir("/") == 0;
+               && unshare(CLONE_NEWNS | (networked ? 0 : CLONE_NEWNET) | CLONE_NEWIPC | CLONE_NEWUTS) == 0
+               && chroot(empty.text) == 0 && chdir("/") == 0;
 }
 
 static bool leave_root(uint32_t uid)
@@ -66,12 +66,12 @@ static bool take_descriptors(const role_start *r)
 [[noreturn]] static void become(const char *root, const role_start *r, int program)
 {
         char       *envp[] = {nullptr};
-        const char *argv[] = {r->program, nullptr};
+        const char *argv[] = {r->name != nullptr ? r->name : r->program, nullptr};
         sigset_t    none;
         sigemptyset(&none);
         /* Opened while there is still a path to it: a static program needs nothing else. */
         bool good = program >= 0 && setsid() >= 0 && take_descriptors(r) && limit(RLIMIT_CORE, 0)
-                    && limit(RLIMIT_MEMLOCK, r->locked_bytes) && leave_view(root) && leave_root(r->uid)
+                    && limit(RLIMIT_MEMLOCK, r->locked_bytes) && leave_view(root, r->networked) && leave_root(r->uid)
                     && limit(RLIMIT_NPROC, 1) && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
                     && sigprocmask(SIG_SETMASK, &none, nullptr) == 0;
         umask(077);

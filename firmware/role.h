@@ -8,12 +8,14 @@
 #include "base/result.h"
 
 /* Nobody of the kernel's; SERVICE_UID is lethed's. */
-enum : uint32_t { ROLE_UID_CONSOLE = 102 };
+enum : uint32_t { ROLE_UID_CONSOLE = 102, ROLE_UID_NETWORK = 103 };
 enum : size_t { ROLE_DESCRIPTORS = 8 };
 enum : uint64_t { ROLE_SILENT_MS = 60000 };
 
 typedef struct role_start {
         const char *program; /* below the root, as "/bin/lethe-console" */
+        const char *name;    /* what it is called by; null: its path */
+        bool        networked; /* it stays in the box's network */
         uint32_t    uid;
         uint64_t    locked_bytes; /* of memory, at most */
         int         fds[ROLE_DESCRIPTORS]; /* the role's 0, 1, 2, ...; -1: /dev/null. They stay the caller's */

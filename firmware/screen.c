@@ -233,6 +233,18 @@ static void draw_claim(pen *p, const screen_facts *f)
         pen_end(p);
 }
 
+static const char *time_words(const screen_facts *f)
+{
+        static const char *const words[BOX_TIME_COUNT] = {
+                [BOX_TIME_RTC] = "of the clock chip, not confirmed since the start",
+                [BOX_TIME_HOST] = "of the hypervisor",
+                [BOX_TIME_NTP] = "of time servers",
+                [BOX_TIME_CONSTRAINED] = "of time servers that agree",
+        };
+        const char *known = f->time_state < BOX_TIME_COUNT ? words[f->time_state] : nullptr;
+        return known != nullptr ? known : "the clock is wrong: the image's day, or the last seen";
+}
+
 static void draw_state(pen *p, const screen_facts *f)
 {
         pen_begin(p, "state");
@@ -257,8 +269,10 @@ static void draw_state(pen *p, const screen_facts *f)
         pen_begin(p, "up");
         emit_u64(&p->line, f->up_min);
         emit_text(&p->line, " min");
-        if (f->clock_known && f->clock == CLOCK_SOURCE_IMAGE)
-                emit_text(&p->line, "   clock: wrong, the image's day is used; set the clock chip");
+        if (f->clock_known) {
+                emit_text(&p->line, "   time: ");
+                emit_text(&p->line, time_words(f));
+        }
         pen_end(p);
         if (f->clock_known) {
                 pen_begin(p, "devices");
@@ -266,6 +280,17 @@ static void draw_state(pen *p, const screen_facts *f)
                 emit_text(&p->line, f->watchdog ? "watchdog" : "no watchdog");
                 pen_end(p);
         }
+}
+
+static void say_copies(pen *p, uint32_t clones)
+{
+        if (clones == 0)
+                return;
+        pen_begin(p, "copied");
+        emit_u64(&p->line, clones);
+        emit_text(&p->line, clones == 1 ? " time" : " times");
+        emit_text(&p->line, " since the start: TLS keys renewed; exports say so");
+        pen_end(p);
 }
 
 static void draw_ways(pen *p, const box *b)
@@ -345,6 +370,9 @@ void screen_draw(const screen_facts *f, screen *out)
         draw_network(&p, f);
         draw_keys(&p, f);
         draw_death(&p, &f->death);
+        say_long(&p, "network", notice_view(&f->network));
+        say_long(&p, "time", notice_view(&f->time));
+        say_copies(&p, f->clones);
         say_long(&p, "waiting", notice_view(&f->waiting));
         say_long(&p, "FAULT", notice_view(&f->fault));
         for (size_t i = 0; i < SCREEN_WORDS; i++)

@@ -2,6 +2,7 @@
 #ifndef FIRMWARE_SCREEN_H
 #define FIRMWARE_SCREEN_H
 
+#include "base/box_facts.h"
 #include "base/box_wire.h"
 #include "base/terminal.h"
 #include "firmware/box.h"
@@ -50,6 +51,10 @@ typedef struct screen_facts {
         box_identity identity;   /* all zero: not known yet */
         platform     platform;
         uint64_t     now_s;      /* the box's clock */
+        uint32_t   time_state; /* box_time */
+        uint32_t   clones;     /* times this machine was found to be a copy */
+        notice     network;    /* what is wrong with the network, or missing */
+        notice     time;       /* what is wrong with the time servers */
         notice     fault;      /* of the box itself */
         notice     waiting;    /* what is missing for now */
         notice     words[SCREEN_WORDS]; /* of lethed's last start, the oldest first */

@@ -7,7 +7,9 @@
 
 static void check(const box *b)
 {
-        assert(b->address_count >= 1 && b->address_count <= BOX_ADDRESSES && b->resolver_count <= BOX_RESOLVERS);
+        assert(b->address_count <= BOX_ADDRESSES_SAID && b->resolver_count <= BOX_RESOLVERS_SAID);
+        assert(b->address_count > 0 || b->dhcp || b->automatic);
+        assert(b->ntp_count <= BOX_NTP && b->vlan <= 4094);
         for (size_t i = 0; i < b->address_count; i++) {
                 const box_address *a = &b->addresses[i];
                 assert((a->family == 4 && a->prefix <= 32) || (a->family == 6 && a->prefix <= 128));

@@ -1,5 +1,5 @@
-/* Property: whatever comes as a packet or as a payload, what is taken of it is a sound lease within its bounds, says the
- * same twice, and the client's states stay those of its table.
+/* Property: whatever comes as a packet or as a payload, what is taken of it is a sound lease within its bounds, says
+ * the same twice, and the client's states stay those of its table.
  *
  * The input's first byte: bit 0, the rest is a payload of a server; else it is an IP packet. */
 #include <assert.h>

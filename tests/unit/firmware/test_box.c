@@ -34,6 +34,22 @@ static void test_whole(void)
         good = !failed(box_parse(VIEW(NEEDED), &b, &why));
         tap_ok(good && !b.has_mac && b.mtu == 0 && b.relays == 0 && b.gateway4.family == 0 && b.resolver_count == 0,
                SUBJECT, "three lines are enough");
+        good = !failed(box_parse(VIEW("address auto\nntp 10.0.0.1\nntp ::1\nvlan 42\ngateway fe80::1\n"), &b, &why));
+        tap_ok(good && b.automatic && !b.dhcp && b.address_count == 0 && b.ntp_count == 2 && b.ntp[1].family == 6
+                       && b.vlan == 42,
+               SUBJECT, "addresses of routers, time servers, a VLAN");
+        good = !failed(box_parse(VIEW("address dhcp\naddress 2001:db8::1/64\n"), &b, &why));
+        tap_ok(good && b.dhcp && b.address_count == 1, SUBJECT, "DHCP for one kind, an address of the other");
+        box none;
+        box_default(&none);
+        good = !failed(box_parse(VIEW("# nothing\n"), &b, &why)) && b.dhcp && b.address_count == 0;
+        tap_ok(good && memcmp(&none, &b, sizeof b) == 0 && strcmp(b.listen, "0.0.0.0:8443") == 0
+                       && strcmp(b.admin, "0.0.0.0:9443") == 0,
+               SUBJECT, "nothing said is DHCP and the usual doors");
+        tap_ok(box_has_key(VIEW("vlan")) && box_has_key(VIEW("address")) && !box_has_key(VIEW("clock"))
+                       && !box_has_key((view){}),
+               SUBJECT, "its keys are known from others");
+        good = !failed(box_parse(VIEW(NEEDED), &b, &why));
         uint8_t bytes[64];
         emit e = emit_into(bytes, sizeof bytes);
         box_address_text(&e, &b.addresses[0]);
@@ -53,12 +69,17 @@ static const struct {
         {"a key without a value", VIEW_INIT("mtu\n"), VIEW_INIT("line 1: 'mtu' has exactly one value")},
         {"two values", VIEW_INIT("mtu 1400 1500\n"), VIEW_INIT("'mtu' has exactly one value")},
         {"a remark behind a value", VIEW_INIT("mtu 1400 # small\n"), VIEW_INIT("'mtu' has exactly one value")},
-        {"an address without its bits", VIEW_INIT("address 10.0.2.15\n"), VIEW_INIT("'address' is an address with")},
-        {"too many bits", VIEW_INIT("address 10.0.2.15/33\n"), VIEW_INIT("'address' is an address with")},
-        {"no bits", VIEW_INIT("address 10.0.2.15/0\n"), VIEW_INIT("'address' is an address with")},
-        {"bits with a zero before", VIEW_INIT("address 10.0.2.15/024\n"), VIEW_INIT("'address' is an address with")},
-        {"no address", VIEW_INIT("address 10.0.2.256/24\n"), VIEW_INIT("'address' is an address with")},
-        {"every address", VIEW_INIT("address 0.0.0.0/8\n"), VIEW_INIT("'address' is an address with")},
+        {"an address without its bits", VIEW_INIT("address 10.0.2.15\n"),
+         VIEW_INIT("'address' is 'dhcp', 'auto', or an address with")},
+        {"too many bits", VIEW_INIT("address 10.0.2.15/33\n"),
+         VIEW_INIT("'address' is 'dhcp', 'auto', or an address with")},
+        {"no bits", VIEW_INIT("address 10.0.2.15/0\n"), VIEW_INIT("'address' is 'dhcp', 'auto', or an address with")},
+        {"bits with a zero before", VIEW_INIT("address 10.0.2.15/024\n"),
+         VIEW_INIT("'address' is 'dhcp', 'auto', or an address with")},
+        {"no address", VIEW_INIT("address 10.0.2.256/24\n"),
+         VIEW_INIT("'address' is 'dhcp', 'auto', or an address with")},
+        {"every address", VIEW_INIT("address 0.0.0.0/8\n"),
+         VIEW_INIT("'address' is 'dhcp', 'auto', or an address with")},
         {"an address twice", VIEW_INIT("address 10.0.0.1/8\naddress 10.0.0.1/24\n"),
          VIEW_INIT("line 2: 'address' stands here already")},
         {"two gateways of one kind", VIEW_INIT("gateway 10.0.0.1\ngateway 10.0.0.2\n"),
@@ -86,9 +107,16 @@ static const struct {
         {"empty brackets", VIEW_INIT("admin []:8443\n"), VIEW_INIT("'admin' is an address and a port")},
         {"two doors for callers", VIEW_INIT("listen 0.0.0.0:1\nlisten 0.0.0.0:2\n"),
          VIEW_INIT("'listen' may stand here once")},
-        {"no address at all", VIEW_INIT("listen 0.0.0.0:1\nadmin 0.0.0.0:2\n"), VIEW_INIT("no line 'address'")},
-        {"no door for callers", VIEW_INIT("address 10.0.0.1/8\nadmin 0.0.0.0:2\n"), VIEW_INIT("no line 'listen'")},
-        {"no door for operators", VIEW_INIT("address 10.0.0.1/8\nlisten 0.0.0.0:2\n"), VIEW_INIT("no line 'admin'")},
+        {"DHCP twice", VIEW_INIT("address dhcp\naddress dhcp\n"), VIEW_INIT("line 2: 'address' stands here already")},
+        {"DHCP in capitals", VIEW_INIT("address DHCP\n"), VIEW_INIT("'address' is 'dhcp', 'auto', or an address")},
+        {"a gateway where DHCP gives it", VIEW_INIT("address dhcp\ngateway 10.0.2.2\n"),
+         VIEW_INIT("'gateway' is on the network of no 'address'")},
+        {"no VLAN", VIEW_INIT("vlan 0\n"), VIEW_INIT("'vlan' is a number from 1 to 4094")},
+        {"a VLAN too high", VIEW_INIT("vlan 4095\n"), VIEW_INIT("'vlan' is a number from 1 to 4094")},
+        {"two VLANs", VIEW_INIT("vlan 1\nvlan 2\n"), VIEW_INIT("'vlan' may stand here once")},
+        {"a name for a time server", VIEW_INIT("ntp pool.example\n"),
+         VIEW_INIT("'ntp' is the address of a time server")},
+        {"a time server twice", VIEW_INIT("ntp 10.0.0.1\nntp 10.0.0.1\n"), VIEW_INIT("'ntp' stands here already")},
         {"a gateway out of reach", VIEW_INIT(NEEDED "gateway 10.0.3.1\n"),
          VIEW_INIT("'gateway' is on the network of no 'address'")},
         {"a gateway of another kind", VIEW_INIT(NEEDED "gateway fe80::1\n"),
@@ -97,7 +125,6 @@ static const struct {
          VIEW_INIT("IPv6 needs an 'mtu' of 1280")},
         {"bytes that are no text", VIEW_INIT("mtu\x1b[2J 1\n"), VIEW_INIT("line 1: 'mtu?[2J'")},
         {"a zero in a value", VIEW_INIT("gateway 10.0.0.1\0x\n"), VIEW_INIT("'gateway' is an address")},
-        {"nothing", VIEW_INIT(""), VIEW_INIT("no line 'address'")},
 };
 
 static void test_refused(void)
@@ -140,10 +167,10 @@ static void test_cuts(void)
                 notice why;
                 memcpy(copy, all.data, cut);
                 bool refusal = failed(box_parse((view){copy, cut}, &b, &why));
-                good = good && refusal == (why.len > 0) && (refusal || (b.address_count == 2 && b.listen[0] != '\0'));
+                good = good && refusal == (why.len > 0) && (refusal || b.listen[0] != '\0');
                 taken += !refusal;
         }
-        tap_ok(good && taken > 0 && taken < 20, SUBJECT,
+        tap_ok(good && taken > 0, SUBJECT,
                "a file cut at any byte is said, or stands without its last lines");
 }
 

@@ -21,7 +21,8 @@ static void test_whole(void)
         DOUBLE_OPTION(&m, 59, "\0\0\0\xc8");
         bool good = take(double_packet(&m));
         const lease *l = &answer.lease;
-        tap_ok(good && answer.kind == DHCP_ACK && answer.number == 0x12345678 && memcmp(answer.server, "\x0a\0\2\2", 4) == 0
+        tap_ok(good && answer.kind == DHCP_ACK && answer.number == 0x12345678
+                       && memcmp(answer.server, "\x0a\0\2\2", 4) == 0
                        && answer.renew_s == 100 && answer.rebind_s == 200 && l->seconds == 3600 && l->prefix == 24
                        && memcmp(l->address, "\x0a\0\2\x0f", 4) == 0 && l->mtu == 1400 && l->route_count == 1
                        && memcmp(lease_gateway(l), "\x0a\0\2\2", 4) == 0 && l->resolver_count == 1
@@ -46,7 +47,8 @@ static void test_ask(void)
                        && memcmp(out + 16, "\xff\xff\xff\xff", 4) == 0 && out[23] == 67 && out[21] == 68,
                SUBJECT, "a question to everyone, with both sums");
         tap_ok(memcmp(out + 28 + 4, "\xa1\xb2\xc3\xd4\0\x09", 6) == 0 && memcmp(out + 28 + 28, DOUBLE_MAC, 6) == 0
-                       && memcmp(out + 28 + 236, "\x63\x82\x53\x63\x35\1\3\x3d\7\1\x52\x54\0\x12\x34\x56\x32\4\x0a\0\2\x0f"
+                       && memcmp(out + 28 + 236, "\x63\x82\x53\x63\x35\1\3\x3d\7\1\x52\x54\0\x12\x34\x56"
+                                                 "\x32\4\x0a\0\2\x0f"
                                                  "\x36\4\x0a\0\2\2\x39", 29) == 0,
                SUBJECT, "its fields");
         a.mine[0] = 10;
@@ -158,7 +160,8 @@ static void test_routes(void)
 {
         double_message m;
         double_grant(&m, DHCP_ACK, 1);
-        DOUBLE_OPTION(&m, 121, "\0\x0a\0\2\1\x18\xc0\xa8\7\x0a\0\2\3\x20\xa9\xfe\xa9\xfe\0\0\0\0\x09\x0b\xff\x0a\0\2\4");
+        DOUBLE_OPTION(&m, 121, "\0\x0a\0\2\1\x18\xc0\xa8\7\x0a\0\2\3\x20\xa9\xfe\xa9\xfe\0\0\0\0\x09\x0b\xff"
+                               "\x0a\0\2\4");
         bool good = take(double_packet(&m));
         const lease *l = &answer.lease;
         tap_ok(good && l->route_count == 4 && lease_gateway(l)[3] == 1 && l->routes[1].prefix == 24
@@ -170,7 +173,8 @@ static void test_routes(void)
         for (size_t i = 0; i < 20; i++)
                 memcpy(many + i * 9, "\x20\x0a\1\1\1\x0a\0\2\2", 9);
         double_option(&m, 121, many, sizeof many);
-        tap_ok(take(double_packet(&m)) && answer.lease.route_count == LEASE_ROUTES, SUBJECT, "no more than there is room");
+        tap_ok(take(double_packet(&m)) && answer.lease.route_count == LEASE_ROUTES, SUBJECT,
+               "no more than there is room");
         /* RFC 3396: a value in two parts. */
         double_grant(&m, DHCP_ACK, 1);
         DOUBLE_OPTION(&m, 121, "\x18\xc0\xa8");
@@ -181,7 +185,8 @@ static void test_routes(void)
         DOUBLE_OPTION(&m, 52, "\3");
         memcpy(double_payload(&m) + 108, "\x1a\2\x05\x14\xff", 5);
         memcpy(double_payload(&m) + 44, "\x2a\4\x0a\0\2\x0b\xff", 7);
-        tap_ok(!take(double_packet(&m)) || answer.lease.mtu == 0, SUBJECT, "an option that stands twice is not believed");
+        tap_ok(!take(double_packet(&m)) || answer.lease.mtu == 0, SUBJECT,
+               "an option that stands twice is not believed");
         double_begin(&m, 1, "\x0a\0\2\x0f");
         DOUBLE_OPTION(&m, 52, "\3");
         memcpy(double_payload(&m) + 108, "\x35\1\5\x36\4\x0a\0\2\2\xff", 10);
@@ -203,8 +208,8 @@ static void test_foreign(void)
                 const char *sentence;
                 size_t      at;
                 uint8_t     byte;
-        } rows[] = {{"a question, not an answer", 0, 1}, {"another kind of cable", 1, 6}, {"another length of address", 2, 8},
-                    {"another's address", 33, 0}, {"no cookie", 236, 0}};
+        } rows[] = {{"a question, not an answer", 0, 1}, {"another kind of cable", 1, 6},
+                    {"another length of address", 2, 8}, {"another's address", 33, 0}, {"no cookie", 236, 0}};
         for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
                 double_grant(&m, DHCP_ACK, 1);
                 double_payload(&m)[rows[i].at] = rows[i].byte;

@@ -31,12 +31,18 @@ static void test_forms(void)
         tap_ok(head_of(&r).nlmsg_type == RTM_NEWADDR && head_of(&r).nlmsg_len == r.len && a.ifa_prefixlen == 64
                        && a.ifa_index == 2 && r.len == NLMSG_LENGTH(sizeof a) + 2 * RTA_SPACE(16),
                SUBJECT, "an address");
-        netlink_gateway(&r, 2, &v6);
+        netlink_route(&r, 2, &(netlink_way){{.family = 6}, v6});
         good = r.len == NLMSG_LENGTH(sizeof(struct rtmsg)) + RTA_SPACE(16) + RTA_SPACE(4);
-        netlink_gateway(&r, 2, &v4);
+        netlink_route(&r, 2, &(netlink_way){{.family = 4}, v4});
         tap_ok(good && head_of(&r).nlmsg_type == RTM_NEWROUTE
                        && r.len == NLMSG_LENGTH(sizeof(struct rtmsg)) + 2 * RTA_SPACE(4),
                SUBJECT, "a route");
+        netlink_route_gone(&r, 2, &(netlink_way){v4, {}});
+        tap_ok(head_of(&r).nlmsg_type == RTM_DELROUTE && r.len == NLMSG_LENGTH(sizeof(struct rtmsg)) + 2 * RTA_SPACE(4),
+               SUBJECT, "a route on the cable, and its end");
+        netlink_vlan(&r, 2, 42, "vlan42");
+        tap_ok(head_of(&r).nlmsg_len == r.len && r.len % 4 == 0 && memmem(r.bytes, r.len, "vlan42", 7) != nullptr,
+               SUBJECT, "a VLAN");
 }
 
 /* In a network of its own, on its loopback. */
@@ -54,11 +60,19 @@ static void test_kernel(void)
         bool good = !failed(netlink_ask(fd, &r)) && !failed(netlink_ask(fd, &r));
         netlink_address(&r, 1, &v6);
         tap_ok(good && !failed(netlink_ask(fd, &r)), SUBJECT, "addresses, and what it has already");
-        netlink_gateway(&r, 1, &router4);
-        tap_ok(!failed(netlink_ask(fd, &r)), SUBJECT, "a gateway");
+        const netlink_way out = {{.family = 4}, router4}, near = {{4, 16, {10, 9}}, {}};
+        netlink_route(&r, 1, &out);
+        good = !failed(netlink_ask(fd, &r));
+        netlink_route(&r, 1, &near);
+        tap_ok(good && !failed(netlink_ask(fd, &r)), SUBJECT, "a gateway, and a network on the cable");
+        netlink_route_gone(&r, 1, &out);
+        good = !failed(netlink_ask(fd, &r)) && failed(netlink_ask(fd, &r));
+        netlink_address_gone(&r, 1, &v4);
+        tap_ok(good && !failed(netlink_ask(fd, &r)) && failed(netlink_ask(fd, &r)), SUBJECT,
+               "what is taken away is not there any more");
         netlink_link(&r, 77, true, 0);
         tap_ok(failed(netlink_ask(fd, &r)), SUBJECT, "what is not there is refused");
-        netlink_gateway(&r, 1, &(box_address){4, 0, {192, 168, 7, 7}});
+        netlink_route(&r, 1, &(netlink_way){{.family = 4}, {4, 0, {192, 168, 7, 7}}});
         tap_ok(failed(netlink_ask(fd, &r)) && failed(netlink_ask(-1, &r)), SUBJECT, "a router out of reach too");
         close(fd);
 }

@@ -83,18 +83,70 @@ static void test_kernel(void)
                  .address_count = 1,
                  .gateway4 = {4, 0, {10, 1, 2, 1}},
                  .mtu = 1400};
-        bool good = !failed(network_wake(&cards, &why)) && !failed(network_apply(&cards, &cards.row[0], &b, &why));
-        tap_ok(good, SUBJECT, "the kernel takes what box.conf says");
+        network_plan none = {}, p, q;
+        lease        l = {.address = {10, 1, 3, 9}, .prefix = 24, .seconds = 60, .route_count = 2, .resolver_count = 1,
+                          .routes = {{.gateway = {10, 1, 3, 1}, .network = {10, 7}, .prefix = 16},
+                                     {.network = {10, 8}, .prefix = 16}},
+                          .resolvers = {{10, 1, 3, 53}}};
+        network_plan_make(&p, &b, nullptr);
+        bool good = !failed(network_wake(&cards, &why)) && !failed(network_change(1, &none, &p, &why));
+        tap_ok(good && p.address_count == 1 && p.way_count == 1, SUBJECT, "the kernel takes what the settings say");
+        network_plan_make(&q, &b, &l);
+        good = q.address_count == 2 && q.way_count == 3 && q.ways[1].gateway.family == 0
+               && !failed(network_change(1, &p, &q, &why)) && !failed(network_change(1, &q, &q, &why));
+        tap_ok(good, SUBJECT, "and what a lease says, twice if need be");
+        good = !failed(network_change(1, &q, &p, &why)) && !failed(network_change(1, &p, &none, &why));
+        tap_ok(good && system("ip -4 addr show dev lo 2>/dev/null | grep -q 10.1.") != 0, SUBJECT,
+               "all of it goes away again");
         b.gateway4.bytes[0] = 11;
-        tap_ok(failed(network_apply(&cards, &cards.row[0], &b, &why))
+        network_plan_make(&p, &b, nullptr);
+        tap_ok(failed(network_change(1, &none, &p, &why))
                        && text_contains(notice_view(&why), VIEW("gateway 11.1.2.1")),
                SUBJECT, "a gateway it does not take is named");
         b.addresses[0] = (box_address){4, 24, {240, 0, 0, 300 % 256}};
         b.addresses[0].family = 5;
-        tap_ok(failed(network_apply(&cards, &cards.row[0], &b, &why)) && why.len > 0, SUBJECT, "so is an address");
+        network_plan_make(&p, &b, nullptr);
+        tap_ok(failed(network_change(1, &none, &p, &why)) && why.len > 0, SUBJECT, "so is an address");
         b.mtu = 1u << 31;
-        tap_ok(failed(network_apply(&cards, &cards.row[0], &b, &why)) && text_contains(notice_view(&why), VIEW("mtu")),
+        network_plan_make(&p, &b, nullptr);
+        tap_ok(failed(network_change(1, &none, &p, &why)) && text_contains(notice_view(&why), VIEW("mtu")),
                SUBJECT, "and an MTU");
+        uint32_t index = 0;
+        tap_ok(failed(network_vlan(&(network_card){.index = 77}, 42, &index, &why))
+                       && text_contains(notice_view(&why), VIEW("vlan")),
+               SUBJECT, "a VLAN of no card is refused");
+}
+
+static void test_in_use(void)
+{
+        lease l = {.address = {10, 1, 3, 9}, .prefix = 24, .seconds = 60, .route_count = 1, .resolver_count = 1,
+                   .ntp_count = 1, .mtu = 1400, .routes = {{.gateway = {10, 1, 3, 1}}}, .resolvers = {{10, 1, 3, 53}},
+                   .ntp = {{10, 1, 3, 123}}};
+        box   settings, b;
+        box_default(&settings);
+        network_in_use(&settings, &l, &b);
+        tap_ok(b.address_count == 1 && b.addresses[0].prefix == 24 && b.gateway4.bytes[2] == 3 && b.resolver_count == 1
+                       && b.ntp_count == 1 && b.mtu == 1400,
+               SUBJECT, "a lease fills in what the settings leave out");
+        settings.resolvers[0] = settings.gateway4 = settings.ntp[0] = (box_address){4, 0, {10, 9, 9, 9}};
+        settings.resolver_count = settings.ntp_count = 1;
+        settings.mtu = 1500;
+        network_in_use(&settings, &l, &b);
+        tap_ok(b.gateway4.bytes[1] == 9 && b.resolver_count == 1 && b.resolvers[0].bytes[1] == 9 && b.ntp_count == 1
+                       && b.ntp[0].bytes[1] == 9 && b.mtu == 1500,
+               SUBJECT, "and nothing that they say");
+        network_in_use(&settings, nullptr, &b);
+        tap_ok(memcmp(&b, &settings, sizeof b) == 0, SUBJECT, "no lease changes nothing");
+}
+
+static void test_automatic(void)
+{
+        tree_file("/proc/sys/net/ipv6/conf/eth0/accept_ra", "0\n");
+        tree_file("/proc/sys/net/ipv6/conf/eth0/autoconf", "0\n");
+        tap_ok(!failed(network_automatic(tree_root, "eth0", true))
+                       && view_equal(tree_read("/proc/sys/net/ipv6/conf/eth0/accept_ra"), VIEW("1\n")),
+               SUBJECT, "routers are heard where the settings say so");
+        tap_ok(failed(network_automatic(tree_root, "eth9", true)), SUBJECT, "a card that is not there");
 }
 
 int main(void)
@@ -102,6 +154,8 @@ int main(void)
         tree_make();
         test_choosing();
         test_resolvers();
+        test_in_use();
+        test_automatic();
         test_kernel();
         tree_remove();
         return tap_done();

@@ -42,6 +42,7 @@ static screen_facts running(void)
                 .state = "vda3",
                 .vault = SCREEN_VAULT_OPEN,
                 .clock_known = true,
+                .time_state = BOX_TIME_RTC,
                 .button = true,
                 .up_min = 61,
                 .now_s = 1767225600 + 90 * 86400,
@@ -56,7 +57,8 @@ static void test_running(void)
         bool good = row_is(0, "Lethe        1.0  commit 0123456789ab  kernel 6.12.1")
                     && row_is(1, "image        abcdef0000000000  of 2026-01-01")
                     && row_is(2, "state        RUNNING  serving") && row_is(3, "vault        open")
-                    && row_is(4, "stored on    vda3") && row_is(5, "up           61 min")
+                    && row_is(4, "stored on    vda3")
+                    && row_is(5, "up           61 min   time: of the clock chip, not confirmed since the start")
                     && row_is(6, "devices      power button, no watchdog")
                     && row_is(7, "started by   BIOS, Secure Boot off, no TPM")
                     && row_is(8, "interface    eth0  52:54:00:12:34:56  link up")
@@ -69,13 +71,19 @@ static void test_running(void)
         f.card.link = false;
         f.vault = SCREEN_VAULT_SEALED;
         f.clock = CLOCK_SOURCE_IMAGE;
+        f.time_state = BOX_TIME_UNKNOWN;
+        f.clones = 2;
+        notice_set(&f.network, "No DHCP server answers on ", VIEW("eth0"), ".");
+        notice_set(&f.time, "No time server answers", (view){}, ".");
         strcpy(f.box.listen, "192.0.2.1:443");
         f.tpm_refused = 3;
         screen_draw(&f, &shown);
         tap_ok(has("does not release the key: the box was started from something else"), SUBJECT,
                "a TPM that keeps its key");
         tap_ok(has("RUNNING  the relay is down, starts again in 3 s") && has("NO LINK") && has("SEALED")
-                       && has("set the clock chip") && has("https://192.0.2.1:443/v1"),
+                       && has("time: the clock is wrong") && has("network      No DHCP server answers on eth0.")
+                       && has("time         No time server answers.") && has("copied       2 times since the start")
+                       && has("https://192.0.2.1:443/v1"),
                SUBJECT, "a box in trouble");
 }
 

@@ -1,0 +1,180 @@
+/* What the box knows of time, and that it is a copy; and the numbers that lethed's roles read of both. */
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "firmware/machine.h"
+#include "firmware/uevent.h"
+
+enum : uint64_t { KEEP_FIRST_MS = 3600000, KEEP_MS = 86400000 };
+
+/* Whoever gets the descriptor may map it for reading alone. */
+static void make_facts(machine *m)
+{
+        int   fd = memfd_create("box", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        void *memory = MAP_FAILED;
+        if (fd >= 0 && ftruncate(fd, sizeof *m->box_facts) == 0)
+                memory = mmap(nullptr, sizeof *m->box_facts, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        bool sealed = memory != MAP_FAILED
+                      && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) == 0;
+        if (sealed) {
+                m->box_facts = memory;
+                m->facts_fd = fd;
+                box_facts_format(m->box_facts);
+                atomic_store(&m->box_facts->time_state, m->facts.time_state);
+                atomic_store(&m->box_facts->clones, m->facts.clones);
+                atomic_store(&m->box_facts->signing, m->facts.platform.signing);
+                atomic_store(&m->box_facts->secure_boot, m->facts.platform.secure_boot);
+                atomic_store(&m->box_facts->tpm, m->facts.platform.tpm);
+                memcpy(m->box_facts->image_digest, m->facts.image.root, sizeof m->box_facts->image_digest);
+                m->box_facts->has_image = m->facts.image.version[0] != '\0';
+                return;
+        }
+        if (memory != MAP_FAILED)
+                munmap(memory, sizeof *m->box_facts);
+        if (fd >= 0)
+                close(fd);
+}
+
+err machine_give_facts(machine *m)
+{
+        if (m->box_facts == nullptr)
+                make_facts(m);
+        return m->box_facts == nullptr ? FAIL(SYSTEM) : service_give(&m->command, "--box-facts", m->facts_fd);
+}
+
+/* ---- time ---- */
+
+static void set_state(machine *m, box_time state)
+{
+        m->facts.time_state = state;
+        if (m->box_facts != nullptr)
+                atomic_store(&m->box_facts->time_state, state);
+}
+
+static void set_s(machine *m, uint64_t now_s)
+{
+        struct timespec t = {.tv_sec = (time_t)now_s};
+        m->facts.clock_known = clock_settime(CLOCK_REALTIME, &t) == 0;
+}
+
+/* The hypervisor could do anything to this box: believing its clock costs nothing. */
+static bool ask_host(machine *m)
+{
+        uint64_t now_s;
+        if (!clock_of_host(m->root, &now_s) || clock_judge(now_s, m->floor_s) != CLOCK_SOURCE_CHIP)
+                return false;
+        set_s(m, now_s);
+        set_state(m, BOX_TIME_HOST);
+        return true;
+}
+
+void machine_settle_clock(machine *m)
+{
+        uint64_t kept_s = 0, seen_s = 0;
+        m->floor_s = m->facts.image.epoch_s;
+        if (kept_get_u64(&m->kept, VIEW("clock"), &kept_s) && kept_s > m->floor_s
+            && kept_s - m->floor_s <= CLOCK_SPAN_S)
+                m->floor_s = kept_s;
+        bool chip = clock_judge(clock_wall_s(), m->floor_s) == CLOCK_SOURCE_CHIP
+                    && m->facts.clock == CLOCK_SOURCE_CHIP;
+        set_state(m, chip ? BOX_TIME_RTC : BOX_TIME_UNKNOWN);
+        m->facts.clock = chip ? CLOCK_SOURCE_CHIP : CLOCK_SOURCE_IMAGE;
+        if (ask_host(m) || chip)
+                return;
+        /* The last time seen is not borne out by anyone, and still nearer than the floor. */
+        bool seen = kept_get_u64(&m->kept, VIEW("seen"), &seen_s) && seen_s > m->floor_s
+                    && seen_s - m->floor_s <= CLOCK_SPAN_S;
+        uint64_t from_s = seen ? seen_s : m->floor_s;
+        if (clock_wall_s() < from_s || clock_judge(clock_wall_s(), m->floor_s) != CLOCK_SOURCE_CHIP)
+                set_s(m, from_s);
+}
+
+static int64_t wall_us(void)
+{
+        struct timespec t;
+        clock_gettime(CLOCK_REALTIME, &t);
+        return t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+void machine_hear_time(machine *m, const net_word *w, uint64_t)
+{
+        notice *say = &m->facts.time;
+        say->len = 0;
+        if (w->kind == NET_NO_TIME) {
+                notice_set(say,
+                           w->number > 0 ? "The time servers do not agree with each other" : "No time server answers",
+                           (view){}, "; they are asked on.");
+                return;
+        }
+        clock_verdict v = clock_judge_servers(wall_us(), w->offset_us, w->number, m->floor_s);
+        if (v == CLOCK_BEYOND) {
+                notice_set(say, "The time servers say a day that cannot be", (view){},
+                           "; they are not believed. Name others with 'ntp'.");
+                return;
+        }
+        if (v == CLOCK_FAR) {
+                notice_set(say, "One time server says a time far from this clock's", (view){},
+                           "; it takes two that agree. Name another with 'ntp', or set the clock chip.");
+                return;
+        }
+        if (failed(clock_add(w->offset_us, v)))
+                return;
+        bool far = w->offset_us > CLOCK_JUMP_US || w->offset_us < -CLOCK_JUMP_US;
+        m->facts.clock_known = true;
+        m->facts.clock = CLOCK_SOURCE_CHIP;
+        set_state(m, far || m->facts.time_state == BOX_TIME_CONSTRAINED ? BOX_TIME_CONSTRAINED : BOX_TIME_NTP);
+}
+
+void machine_keep_clock(machine *m)
+{
+        bool good = !failed(kept_set_u64(&m->kept, VIEW("seen"), clock_wall_s()));
+        /* Only what was borne out becomes a floor: a chip that is years ahead would lock the box out of its time. */
+        if (good && m->facts.time_state >= BOX_TIME_HOST)
+                good = !failed(kept_set_u64(&m->kept, VIEW("clock"), clock_wall_s()));
+        if (good && m->facts.time_state != BOX_TIME_UNKNOWN)
+                (void)!failed(machine_keep(m));
+}
+
+void machine_turn_clock(machine *m, uint64_t now_ms)
+{
+        if (m->keep_at_ms == 0)
+                m->keep_at_ms = now_ms + KEEP_FIRST_MS;
+        if (now_ms < m->keep_at_ms)
+                return;
+        m->keep_at_ms = now_ms + KEEP_MS;
+        machine_keep_clock(m);
+}
+
+/* ---- copies ---- */
+
+/* The kernel has drawn new random numbers; what was drawn before, both machines have. */
+static void be_a_copy(machine *m)
+{
+        uint64_t chip_s;
+        m->facts.clones++;
+        if (m->box_facts != nullptr)
+                atomic_store(&m->box_facts->clones, m->facts.clones);
+        m->net.reload = m->service.pid != 0;
+        /* Its numbers are the other machine's too, and its lease; the time of the copy is that of its making. */
+        if (m->net.role.pid != 0)
+                kill(m->net.role.pid, SIGKILL);
+        bool behind = clock_of_chip(m->root, &chip_s) && chip_s > clock_wall_s();
+        if (!ask_host(m) && behind && clock_judge(chip_s, m->floor_s) == CLOCK_SOURCE_CHIP) {
+                set_s(m, chip_s);
+                set_state(m, BOX_TIME_RTC);
+        }
+}
+
+void machine_hear_kernel(machine *m)
+{
+        static uint8_t bytes[16 * 1024];
+        uevent         u;
+        /* A bounded share of a turn. */
+        for (int i = 0; i < 64 && m->uevents >= 0 && uevent_next(m->uevents, bytes, sizeof bytes, &u); i++)
+                if (u.copied)
+                        be_a_copy(m);
+}
