@@ -42,8 +42,8 @@ typedef struct dhcp_answer {
         lease     lease;                 /* not of a NAK */
 } dhcp_answer;
 
-/* The UDP payload of an IP packet from a server to a client. `summed`: its checksum counts; the packet of a neighbour on
- * the same machine may come without one. False: it is not one. */
+/* The UDP payload of an IP packet from a server to a client. `summed`: its checksum counts; the packet of a neighbour
+ * on the same machine may come without one. False: it is not one. */
 bool dhcp_unwrap(view packet, bool summed, view *payload);
 /* False: not an answer to this MAC, cut, or with a value that cannot be. An option that is only of use and makes no
  * sense is as if it were not there. */

@@ -72,7 +72,8 @@ static void test_first(void)
         tap_ok(spread && all > 500000 && c.ask.kind == DHCP_DISCOVER && c.ask.seconds > 500, SUBJECT,
                "nobody answers: 4 s, twice as long each time, 64 s at most, for ever");
         tap_ok(bound(15, 3600), SUBJECT, "then one does: offer, request, grant, a probe, bound");
-        tap_ok(dhcp_wait_ms(&c, now) <= 1800000 && dhcp_wait_ms(&c, now) > 1790000, SUBJECT, "half of the time is quiet");
+        tap_ok(dhcp_wait_ms(&c, now) <= 1800000 && dhcp_wait_ms(&c, now) > 1790000, SUBJECT,
+               "half of the time is quiet");
 }
 
 static void test_renewal(void)
