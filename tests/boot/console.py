@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # time limit: 600 s
-"""The console of the running box, by its keyboard: keys come in as a person's would, through QEMU's; what is on the screen is
-read from the serial profile, where the role draws the same. A passphrase typed there is nowhere in the guest's memory
-afterwards."""
+"""The console of the running box, by its keyboard: keys come in as a person's would, through QEMU's; what is on the
+screen is read from the serial profile, where the role draws the same. A passphrase typed there is nowhere in the guest's
+memory afterwards."""
 
 import mmap
 import pathlib
