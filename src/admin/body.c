@@ -92,10 +92,10 @@ static err kind_of(const config_node *root, uint32_t *out, config_fault *fault)
 
 static int nibble(uint8_t c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1; }
 
-static err hex_of(const config_node *root, const char *key, uint8_t *out, size_t len, config_fault *fault)
+static err hex_in(const config_node *n, uint8_t *out, size_t len, config_fault *fault)
 {
         view text;
-        TRY(config_text(root, key, &text, fault));
+        TRY(config_text_of(n, &text, fault));
         bool good = text.len == 2 * len;
         for (size_t i = 0; good && i < len; i++) {
                 int high = nibble(text.data[2 * i]), low = nibble(text.data[2 * i + 1]);
@@ -104,8 +104,15 @@ static err hex_of(const config_node *root, const char *key, uint8_t *out, size_t
                         out[i] = (uint8_t)(high << 4 | low);
         }
         return good ? OK
-                    : config_fail(config_get(root, key), "BAD_VALUE",
-                                  "must be lower-case hexadecimal of exactly the right length", nullptr, fault);
+                    : config_fail(n, "BAD_VALUE", "must be lower-case hexadecimal of exactly the right length", nullptr,
+                                  fault);
+}
+
+static err hex_of(const config_node *root, const char *key, uint8_t *out, size_t len, config_fault *fault)
+{
+        const config_node *n;
+        TRY(config_member(root, key, CONFIG_TEXT, &n, fault));
+        return hex_in(n, out, len, fault);
 }
 
 static err rotate_of(const config_doc *doc, keeper_rotate *out, config_fault *fault)
@@ -131,6 +138,35 @@ err body_rotate(view json, keeper_rotate *out, config_fault *fault)
         config_doc *doc;
         TRY(config_parse(json, &doc, fault));
         err e = rotate_of(doc, out, fault);
+        config_free(doc);
+        return e;
+}
+
+static err backup_of(const config_doc *doc, keeper_backup *out, config_fault *fault)
+{
+        enum : size_t { MOST = sizeof out->recipients / sizeof out->recipients[0] };
+        static const char *const known[] = {"to", "need", "created", nullptr};
+        const config_node *root = config_root(doc), *list;
+        uint64_t need;
+        *out = (keeper_backup){};
+        TRY(config_keys(root, known, fault));
+        TRY(config_member(root, "to", CONFIG_ARRAY, &list, fault));
+        TRY(config_u64(root, "need", (config_range){1, 2}, &need, fault));
+        TRY(config_u64(root, "created", (config_range){0, (uint64_t)1 << 53}, &out->created_s, fault));
+        for (const config_node *n = config_first(list); n != nullptr; n = config_next(n)) {
+                if (out->count == MOST)
+                        return config_fail(n, "OUT_OF_RANGE", "is one recipient too many", nullptr, fault);
+                TRY(hex_in(n, out->recipients[out->count++], 32, fault));
+        }
+        out->need = (uint32_t)need;
+        return out->count >= need ? OK : config_fail(list, "OUT_OF_RANGE", "names too few", nullptr, fault);
+}
+
+err body_backup(view json, keeper_backup *out, config_fault *fault)
+{
+        config_doc *doc;
+        TRY(config_parse(json, &doc, fault));
+        err e = backup_of(doc, out, fault);
         config_free(doc);
         return e;
 }

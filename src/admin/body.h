@@ -48,6 +48,10 @@ typedef struct body_file {
 /* False at the end. */
 bool body_file_next(view files, size_t *at, body_file *out);
 
+/* {"to":["hex of 32 bytes",...],"need":1|2,"created":seconds}
+ * err BAD_CONFIG with *fault */
+err body_backup(view json, keeper_backup *out, config_fault *fault);
+
 /* A credential's name as it stands in an address: 1 to LIMIT_NAME_BYTES - 1 of [A-Za-z0-9._:/-]. */
 bool body_name(view name);
 

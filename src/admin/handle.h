@@ -23,6 +23,9 @@ void handle_appliance_power_off(admin_exchange *x);
 void handle_vault(admin_exchange *x);
 void handle_unlock(admin_exchange *x);
 void handle_rotate(admin_exchange *x);
+void handle_inherit(admin_exchange *x);
+/* handle_backup.c */
+void handle_backup(admin_exchange *x);
 void handle_credentials(admin_exchange *x);
 void handle_credential_put(admin_exchange *x);
 void handle_credential_remove(admin_exchange *x);

@@ -108,6 +108,8 @@ static void pass_sealed(admin_exchange *x, keeper_op op, size_t want,
 
 void handle_credential_put(admin_exchange *x) { pass_sealed(x, KEEPER_PUT, sizeof(keeper_credential), change_done); }
 
+void handle_inherit(admin_exchange *x) { pass_sealed(x, KEEPER_INHERIT, sizeof(keeper_inherit), change_done); }
+
 void handle_credential_remove(admin_exchange *x)
 {
         view name = body_name(x->rest) ? arena_copy(&x->memory, x->rest) : (view){};

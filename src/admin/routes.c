@@ -23,6 +23,8 @@ static const admin_route rows[] = {
         {HTTP1_GET,     VIEW_INIT("/admin/v1/config/files/"),       true,   false,  handle_config_file},
         {HTTP1_GET,     VIEW_INIT("/admin/v1/vault"),               false,  false,  handle_vault},
         {HTTP1_POST,    VIEW_INIT("/admin/v1/vault/unlock"),        false,  true,   handle_unlock},
+        {HTTP1_POST,    VIEW_INIT("/admin/v1/vault/backup"),        false,  true,   handle_backup},
+        {HTTP1_POST,    VIEW_INIT("/admin/v1/vault/inherit"),       false,  true,   handle_inherit},
         {HTTP1_POST,    VIEW_INIT("/admin/v1/vault/rotate"),        false,  true,   handle_rotate},
         {HTTP1_GET,     VIEW_INIT("/admin/v1/vault/credentials"),   false,  false,  handle_credentials},
         {HTTP1_POST,    VIEW_INIT("/admin/v1/vault/credentials"),   false,  true,   handle_credential_put},

@@ -20,6 +20,8 @@ typedef enum keeper_op : uint32_t {
         KEEPER_EXPORT_LIST = 32, /* -> keeper_export_listed[], oldest first */
         KEEPER_EXPORT_ACK, /* u64 sequences, at most 64 -> nothing: they may be dropped for newer ones */
         KEEPER_ROTATE,     /* keeper_rotate -> nothing: a new vault key, one key slot */
+        KEEPER_BACKUP,     /* keeper_backup -> keeper_backup_part */
+        KEEPER_INHERIT,    /* sealed keeper_inherit -> nothing; into an empty vault alone */
         KEEPER_SLOT_ADD = 48, /* keeper_slot_add -> u32 index */
         KEEPER_SLOT_REMOVE, /* u32 index -> nothing */
         KEEPER_TPM_SEAL,   /* -> u32 index: a slot that opens by this box's TPM while it starts what it started now */
@@ -177,5 +179,26 @@ typedef struct keeper_config_part {
         uint32_t len;
         uint8_t  bytes[KEEPER_BYTES - 8];
 } keeper_config_part;
+
+/* The part at offset 0 makes a backup, the others are of the one that was made last. */
+typedef struct keeper_backup {
+        uint64_t created_s; /* as the asker's clock has it */
+        uint32_t need, count;
+        uint32_t offset, reserved;
+        uint8_t  recipients[8][32];
+} keeper_backup;
+
+typedef struct keeper_backup_part {
+        uint64_t number; /* random, of this backup */
+        uint32_t total;  /* bytes of the whole file */
+        uint32_t len;    /* bytes here */
+        uint8_t  bytes[KEEPER_BYTES - 16];
+} keeper_backup_part;
+
+typedef struct keeper_inherit {
+        uint8_t  pepper[32], pseudonym_key[32];
+        uint64_t next_sequence; /* where the other box's exports stood */
+        uint8_t  previous[32], device[16], export_key_number[8], export_key[32];
+} keeper_inherit;
 
 #endif

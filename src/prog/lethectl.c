@@ -34,6 +34,16 @@ static const verb verbs[] = {
          "forget a vendor key"},
         {"vault",  "unlock", vault_unlock, "",      0, 0,   BY_ADMIN "--key-file --stdin ",
          "open the vault of a running lethed; asks for the passphrase, which does not leave this program"},
+        {"vault",  "export", vault_export, "",      0, 0,   ON_BOTH "--out --to --need ",
+         "a backup of the vault and its configuration to the file --out, which any recipient of --to opens, or any two "
+         "together with --need 2; the exports and the key that signs them are not in it"},
+        {"vault",  "import", vault_import, "FILE",  1, 1,
+         " --state --key-file --admin --claim --fingerprint --with --signed-by --out --stdin --light ",
+         "make another box, or a new state file, from a backup: vendor keys, client keys, configuration; its exports "
+         "are a series of its own that names the old one. Secrets by --stdin in this order: the passphrase of each backup "
+         "key, the claim code unless given, the new vault's passphrase twice unless it gets a key file"},
+        {"backup-key", "make", backup_key, "",      0, 0,   " --out --name --stdin --light ",
+         "make a pair for backups: NAME.backup-pub is for vault export --to, NAME.backup-key stays with its person"},
         {"vault",  "rotate", vault_rotate, "",      0, 0,   ON_BOTH "--new-key-file --light ",
          "a new vault key under a new passphrase, or the key file of --new-key-file; all other ways to open it end. "
          "Vendor keys stay as they are: whoever saw them still has them, so renew those at the vendor. What the disk "
@@ -119,9 +129,16 @@ static const struct option {
         {"--chars",      "N",    "size of the request's text; default 0",                 offsetof(lethectl, chars)},
         {"--key",        "KEY",  "the caller's key, by its id in lethe.json; of cert import: the private key's file",
          offsetof(lethectl, key)},
+        {"--to",         "KEY,KEY", "for whom: files of public keys, or 64 hexadecimal digits each; at most 8",
+         offsetof(lethectl, to)},
+        {"--need",       "N",    "how many of the recipients open it: 1 (the default) or 2", offsetof(lethectl, need)},
+        {"--with",       "FILE,FILE", "the backup keys that open it; two where it needs two", offsetof(lethectl, with)},
+        {"--signed-by",  "FILE", "the public key of the exports of the box it must come from (DEVICE.pub)",
+         offsetof(lethectl, signed_by)},
         {"--claim",      "CODE", "the claim code on the box's console; asked for when it is not given",
          offsetof(lethectl, claim)},
-        {"--fingerprint", "HEX", "of the box's certificate, as its console shows it, instead of --ca", offsetof(lethectl, fingerprint)},
+        {"--fingerprint", "HEX", "of the box's certificate, as its console shows it, instead of --ca",
+         offsetof(lethectl, fingerprint)},
         {"--file",       "FILE", "setup.json: all answers but the secrets",               offsetof(lethectl, file)},
         {"--admin-plane", nullptr, "the certificate of the admin plane instead of the callers'",
          offsetof(lethectl, admin_plane)},

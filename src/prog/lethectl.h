@@ -31,6 +31,10 @@ typedef struct lethectl {
         const char *new_key_file; /* --new-key-file */
         const char *sequences;  /* --sequences */
         bool        no_ack;     /* --no-ack */
+        const char *to;         /* --to */
+        const char *need;       /* --need */
+        const char *with;       /* --with */
+        const char *signed_by;  /* --signed-by */
         const char *claim;      /* --claim */
         const char *fingerprint; /* --fingerprint */
         const char *file;       /* --file */
@@ -107,6 +111,8 @@ typedef verdict verb_fn(const lethectl *c);
 
 /* lethectl_vault.c */
 verb_fn vault_init, vault_status, vault_put, vault_list, vault_remove, vault_unlock;
+/* lethectl_backup.c, lethectl_import.c */
+verb_fn backup_key, vault_export, vault_import;
 /* lethectl_rotate.c */
 verb_fn vault_rotate;
 /* lethectl_slot.c */

@@ -360,6 +360,56 @@ static err call_slot_remove(admin_door *d, view in)
         return OK;
 }
 
+static err make_backup(admin_door *d, const keeper_backup *q)
+{
+        uint8_t room[1024];
+        emit e = emit_into(room, sizeof room);
+        view body;
+        https_answer a;
+        emit_text(&e, "{\"to\":[");
+        for (size_t i = 0; i < q->count && i < sizeof q->recipients / sizeof q->recipients[0]; i++) {
+                emit_text(&e, i > 0 ? ",\"" : "\"");
+                emit_hex(&e, (view){q->recipients[i], 32});
+                emit_byte(&e, '"');
+        }
+        emit_text(&e, "],\"need\":");
+        emit_u64(&e, q->need);
+        emit_text(&e, ",\"created\":");
+        emit_u64(&e, q->created_s);
+        emit_byte(&e, '}');
+        TRY(emit_done(&e, &body));
+        d->fetched = false;
+        region_end(&d->file);
+        TRY(ask_json(d, "POST", "/admin/v1/vault/backup", body, &a));
+        d->file = a.body;
+        return OK;
+}
+
+static err call_backup(admin_door *d, view in, region *out)
+{
+        keeper_backup q;
+        if (in.len != sizeof q)
+                return FAIL(OUT_OF_RANGE);
+        memcpy(&q, in.data, sizeof q);
+        if (q.offset == 0)
+                TRY(make_backup(d, &q));
+        if (q.offset >= d->file.len)
+                return FAIL(OUT_OF_RANGE);
+        keeper_backup_part part = {.total = (uint32_t)d->file.len};
+        view piece = view_slice(region_view(&d->file), q.offset, (size_t)q.offset + sizeof part.bytes);
+        part.len = (uint32_t)piece.len;
+        memcpy(part.bytes, piece.data, piece.len);
+        return append(out, &part, sizeof part);
+}
+
+static err call_inherit(admin_door *d, view in)
+{
+        https_answer a;
+        TRY(post_sealed(d, "/admin/v1/vault/inherit", nullptr, in, &a));
+        region_end(&a.body);
+        return OK;
+}
+
 static err call_by_op(admin_door *d, keeper_op op, view in, region *out)
 {
         switch (op) {
@@ -385,6 +435,10 @@ static err call_by_op(admin_door *d, keeper_op op, view in, region *out)
                 return call_export_ack(d, in);
         case KEEPER_ROTATE:
                 return call_rotate(d, in);
+        case KEEPER_BACKUP:
+                return call_backup(d, in, out);
+        case KEEPER_INHERIT:
+                return call_inherit(d, in);
         case KEEPER_TPM_SEAL:
                 return call_seal(d, out);
         case KEEPER_SLOT_REMOVE:

@@ -88,8 +88,8 @@ verdict known_for_sealed(const lethectl *c, char fingerprint[static 65])
         if (e.code != ERR_UPSTREAM_CERTIFICATE)
                 return DONE;
         if (c->from_stdin)
-                return refuse(why.text, "A box whose vault is closed shows a certificate of its own: say its fingerprint, "
-                                        "as the console shows it, by --fingerprint HEX.");
+                return refuse(why.text, "A box whose vault is closed shows a certificate of its own: say its "
+                                        "fingerprint, as the console shows it, by --fingerprint HEX.");
         verdict r = known_learn(c->admin, &known);
         if (r == DONE)
                 r = known_compare(&known, nullptr);

@@ -4,6 +4,7 @@
 
 #include "prog/lethectl_own_ca.h"
 #include "vault/client_key.h"
+#include "vault/container.h"
 
 /* How the vault opens after a power cut. */
 typedef enum setup_opens : uint8_t { OPENS_UNCHOSEN, OPENS_PERSON, OPENS_KEY_FILE, OPENS_TPM } setup_opens;
@@ -47,6 +48,9 @@ verdict known_compare(const https_known *known, const uint8_t *expected);
  * Prints why not. */
 verdict setup_ask(const char *host, bool tpm, setup_wish *w);
 
+/* The choice alone. False: no answer; said so. */
+bool setup_ask_opens(bool tpm, setup_opens *out);
+
 /* A line from the terminal, shown as it is typed, into `out`; an empty line takes `preset`, where there is one. False:
  * no terminal, or it ended; said so. */
 bool line_ask(const char *prompt, const char *preset, char *out, size_t size);
@@ -59,6 +63,41 @@ typedef struct setup_made {
         uint8_t token[4 + 64]; /* of the admin plane */
         uint8_t token_hash[32];
 } setup_made;
+
+typedef struct setup {
+        const lethectl *c;
+        const char     *out;
+        char            host[LIMIT_HOST_BYTES]; /* of the admin URL */
+        setup_wish      wish;
+        https_client   *h;
+        https_known     known;
+        https_why       why; /* of the last call */
+        told_setup_doc  box;
+        secret_line     opener; /* passphrase or key file */
+        key_slot        slot;
+        secret_line     vendor_key;
+        setup_made      made;
+        own_pair        server, admin;
+        region          ca, lethe_json, policy, roots;
+} setup;
+
+/* lethectl_setup_box.c: the steps by which a box that nobody has claimed is met and gets its vault. Each prints why
+ * not. */
+bool    setup_host_of(const char *url, char out[static LIMIT_HOST_BYTES]);
+verdict setup_learn(setup *s);
+verdict setup_compare(setup *s);
+verdict setup_ask_claim(setup *s);
+verdict setup_connect(setup *s);
+verdict setup_describe(setup *s);
+verdict setup_prove_claim(setup *s);
+verdict setup_make_opener(setup *s);
+verdict setup_make_vault(setup *s);
+/* One request under the claim code; s->why says what was wrong with it. err as remote_ask */
+err setup_post(setup *s, const char *path, view body);
+/* {"sealed":...} for the box's keeper; end the answer's body when it is DONE. */
+verdict setup_post_sealed(setup *s, const char *path, view plain, https_answer *a);
+/* The offered key slot of a TPM, where the owner chose it. */
+verdict setup_bind_tpm(setup *s);
 
 /* lethe.json from the answers; checked as the box will check it. Prints why not. */
 verdict setup_compose(const setup_wish *w, const setup_made *m, const char *admin_host, region *text);

@@ -64,7 +64,7 @@ static void choices(bool tpm)
         fflush(stdout);
 }
 
-static bool ask_opens(bool tpm, setup_opens *out)
+bool setup_ask_opens(bool tpm, setup_opens *out)
 {
         char answer[32];
         choices(tpm);
@@ -122,7 +122,7 @@ static bool ask_filled(const char *prompt, char *out, size_t size)
 
 verdict setup_ask(const char *host, bool tpm, setup_wish *w)
 {
-        bool good = (w->opens != OPENS_UNCHOSEN || ask_opens(tpm, &w->opens)) && ask_hosts(host, &w->hosts)
+        bool good = (w->opens != OPENS_UNCHOSEN || setup_ask_opens(tpm, &w->opens)) && ask_hosts(host, &w->hosts)
                     && ask_name("The vendor's name", "openai", w->vendor, sizeof w->vendor)
                     && ask_url(w->base_url, sizeof w->base_url)
                     && ask_name("Name of the model, as callers ask for it", "chat", w->model, sizeof w->model)

@@ -7,12 +7,12 @@
 
 #include "base/clock.h"
 #include "base/secret.h"
-#include "prog/lethectl.h"
+#include "prog/lethectl_backup.h"
 #include "vault/seal.h"
 #include "vault/store.h"
 
 /* The folder's entry too must survive a power cut. */
-static void sync_folder(const char *path)
+void state_sync_folder(const char *path)
 {
         char        folder[4096] = ".";
         const char *slash = strrchr(path, '/');
@@ -35,7 +35,7 @@ verdict key_file_new(const char *path, secret_line *out)
                 out->len = KEY_FILE_BYTES;
                 bool good = write(fd, out->bytes, out->len) == (ssize_t)out->len && fsync(fd) == 0;
                 close(fd);
-                sync_folder(path);
+                state_sync_folder(path);
                 return good ? DONE : refuse_err(path, FAIL(SYSTEM), nullptr);
         }
         if (errno != EEXIST)
@@ -68,7 +68,7 @@ verdict passphrase_new(const lethectl *c, secret_line *out)
 }
 
 /* Only where nothing is: a new file, or a file or partition that begins with zeros. */
-static int open_empty(const char *path)
+int state_open_empty(const char *path)
 {
         int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
         if (fd < 0) {
@@ -98,7 +98,7 @@ verdict vault_init(const lethectl *c)
 {
         if (c->state == nullptr)
                 return misused("say which file to make: --state FILE");
-        int fd = open_empty(c->state);
+        int fd = state_open_empty(c->state);
         if (fd < 0)
                 return REFUSED;
         secret_line secret = {};
@@ -123,7 +123,7 @@ verdict vault_init(const lethectl *c)
         close(fd);
         if (r != DONE)
                 return r;
-        sync_folder(c->state);
+        state_sync_folder(c->state);
         printf("made %s, %s\n", c->state,
                c->key_file != nullptr
                        ? "which the key file opens: keep a copy of that elsewhere, without it all is lost"

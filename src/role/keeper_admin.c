@@ -162,6 +162,7 @@ static err answer_question(keeper *k, keeper_line *l, view in, emit *out)
                 return answer_unlock(k, l, in, out);
         case KEEPER_PUT:
         case KEEPER_REMOVE:
+        case KEEPER_INHERIT:
                 return answer_change(k, op, in, out);
         case KEEPER_EXPORT_NOW:
                 return answer_export_now(k, in, out);
@@ -187,6 +188,7 @@ static err answer_question(keeper *k, keeper_line *l, view in, emit *out)
         case KEEPER_KEY_HASH:
         case KEEPER_EXPORT_GET:
         case KEEPER_EXPORT_LIST:
+        case KEEPER_BACKUP:
         case KEEPER_CONFIG_LIST:
         case KEEPER_CONFIG_GET:
                 break;

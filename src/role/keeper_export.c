@@ -147,6 +147,12 @@ static void facts_of(keeper *k, const char *kind, export_facts *f)
                 .box = k->box,
         };
         memcpy(f->previous, chain->previous, sizeof f->previous);
+        const store_succeeds *from = &k->store.succeeds;
+        f->succeeds = from->there != 0;
+        f->succeeds_next = from->next_sequence;
+        memcpy(f->succeeds_device, from->device, sizeof f->succeeds_device);
+        memcpy(f->succeeds_key_number, from->export_key_number, sizeof f->succeeds_key_number);
+        memcpy(f->succeeds_previous, from->previous, sizeof f->succeeds_previous);
         memcpy(f->device, k->store.info.device, sizeof f->device);
         memcpy(f->boot_id, p->boot_id, sizeof f->boot_id);
         memcpy(f->policy_digest, d->policy, sizeof f->policy_digest);

@@ -210,6 +210,19 @@ static void put_box(emit *out, const box_facts *b)
         close_object(out);
 }
 
+/* So that who reads both series knows which one ended where the other began. */
+static void put_succeeds(emit *out, const export_facts *f)
+{
+        if (!f->succeeds)
+                return;
+        open_object(out, "succeeds");
+        put_hex(out, "device", f->succeeds_device, sizeof f->succeeds_device);
+        put_hex(out, "key", f->succeeds_key_number, sizeof f->succeeds_key_number);
+        put_u64(out, "next", f->succeeds_next);
+        put_hex(out, "prev", f->succeeds_previous, sizeof f->succeeds_previous);
+        close_object(out);
+}
+
 err export_write(const export_facts *f, const ledger *l, emit *out)
 {
         emit_byte(out, '{');
@@ -246,6 +259,7 @@ err export_write(const export_facts *f, const ledger *l, emit *out)
         put_text(out, "commit", f->commit);
         put_text(out, "version", f->version);
         close_object(out);
+        put_succeeds(out, f);
         put_totals(out, l);
         if (f->has_tpm)
                 put_tpm(out, f);

@@ -23,6 +23,9 @@ typedef struct export_facts {
         uint64_t    start_s, end_s, monotonic_ms;
         uint8_t     policy_digest[32];
         uint8_t     config_digest[32];
+        bool        succeeds;      /* this box was made from a backup of another, and goes on for it: */
+        uint8_t     succeeds_device[16], succeeds_key_number[8], succeeds_previous[32];
+        uint64_t    succeeds_next; /* the first sequence that box never wrote, as far as the backup knows */
         const char *version; /* of the software */
         const char *commit;
         const box_facts *box; /* null: this is no box, and the export does not speak of one */

@@ -4,7 +4,9 @@
  *     public HEX32
  *     argon2id SALT16 OPS MEM_BYTES
  *     nonce HEX24
- *     secret HEX48                     XChaCha20-Poly1305 of the X25519 secret; the first two lines are authenticated */
+ *     secret HEX48
+ *
+ * The last is XChaCha20-Poly1305 of the X25519 secret; the first two lines are authenticated with it. */
 #include <sodium.h>
 
 #include "base/secret.h"

@@ -26,6 +26,7 @@ typedef enum record_type : uint16_t {
         RECORD_CHAIN = 4,      /* next sequence, previous digest, boot count, clean flag */
         RECORD_ACKNOWLEDGED = 8, /* sequences of the stored exports that somebody has fetched and verified */
         RECORD_CONFIG = 5,     /* a file of the configuration: name, bytes (vault/config_set.h) */
+        RECORD_SUCCEEDS = 9,   /* whose place this box took, and where that box's exports stood */
         RECORD_OPENS = 6,      /* how its owner chose that the vault opens after a power cut */
 } record_type;
 

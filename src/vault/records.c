@@ -14,6 +14,7 @@ static bool type_listed(uint64_t type)
         case RECORD_EXPORT:
         case RECORD_CHAIN:
         case RECORD_ACKNOWLEDGED:
+        case RECORD_SUCCEEDS:
         case RECORD_CONFIG:
         case RECORD_OPENS:
                 return true;

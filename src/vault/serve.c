@@ -287,55 +287,97 @@ static err serve_config_get(store *s, const seal_pair *, view in, emit *out)
         return OK;
 }
 
-err serve_keeper(store *s, const seal_pair *pair, keeper_op op, view in, emit *out)
+static err backup_make(store *s, const keeper_backup *q)
 {
-        serve_fn *fn = nullptr;
-        bool      needs_open = true;
+        backup_facts f = {.created_s = q->created_s};
+        if (q->need > 2 || q->count > BACKUP_RECIPIENTS)
+                return FAIL(OUT_OF_RANGE);
+        f.need = (uint8_t)q->need;
+        f.count = (uint8_t)q->count;
+        static_assert(sizeof f.recipients == sizeof q->recipients);
+        memcpy(f.recipients, q->recipients, sizeof f.recipients);
+        region_end(&s->backup);
+        region_init(&s->backup, BACKUP_BYTES);
+        secret_random((uint8_t *)&s->backup_number, sizeof s->backup_number);
+        return store_backup(s, &f, &s->backup);
+}
+
+static err serve_backup(store *s, const seal_pair *, view in, emit *out)
+{
+        keeper_backup q;
+        if (in.len != sizeof q)
+                return FAIL(OUT_OF_RANGE);
+        memcpy(&q, in.data, sizeof q);
+        if (q.offset == 0)
+                TRY(backup_make(s, &q));
+        if (q.offset >= s->backup.len)
+                return FAIL(OUT_OF_RANGE);
+        keeper_backup_part part = {.number = s->backup_number, .total = (uint32_t)s->backup.len};
+        view               piece = view_slice(region_view(&s->backup), q.offset, (size_t)q.offset + sizeof part.bytes);
+        part.len = (uint32_t)piece.len;
+        memcpy(part.bytes, piece.data, piece.len);
+        static_assert(sizeof part <= KEEPER_BYTES);
+        answer(out, &part, sizeof part);
+        if (q.offset + part.len == part.total)
+                region_end(&s->backup);
+        return OK;
+}
+
+static err serve_inherit(store *s, const seal_pair *pair, view in, emit *)
+{
+        keeper_inherit q = {};
+        err            e = seal_open(pair, in, (uint8_t *)&q, sizeof q);
+        if (!failed(e)) {
+                store_inheritance from = {.from = {.there = 1, .next_sequence = q.next_sequence}};
+                memcpy(from.pepper, q.pepper, sizeof from.pepper);
+                memcpy(from.pseudonym_key, q.pseudonym_key, sizeof from.pseudonym_key);
+                memcpy(from.from.previous, q.previous, sizeof q.previous);
+                memcpy(from.from.device, q.device, sizeof q.device);
+                memcpy(from.from.export_key_number, q.export_key_number, sizeof q.export_key_number);
+                memcpy(from.from.export_key, q.export_key, sizeof q.export_key);
+                e = store_inherit(s, &from);
+                wipe(&from, sizeof from);
+        }
+        wipe(&q, sizeof q);
+        return e;
+}
+
+/* Null: not answered here. */
+static serve_fn *operation(keeper_op op)
+{
         switch (op) {
         case KEEPER_STATUS:
-                fn = serve_status;
-                needs_open = false;
-                break;
+                return serve_status;
         case KEEPER_UNLOCK:
-                fn = serve_unlock;
-                needs_open = false;
-                break;
+                return serve_unlock;
         case KEEPER_PUT:
-                fn = serve_put;
-                break;
+                return serve_put;
         case KEEPER_REMOVE:
-                fn = serve_remove;
-                break;
+                return serve_remove;
         case KEEPER_LIST:
-                fn = serve_list;
-                break;
+                return serve_list;
         case KEEPER_KEY_HASH:
-                fn = serve_key_hash;
-                break;
+                return serve_key_hash;
         case KEEPER_EXPORT_GET:
-                fn = serve_export_get;
-                break;
+                return serve_export_get;
         case KEEPER_EXPORT_LIST:
-                fn = serve_export_list;
-                break;
+                return serve_export_list;
         case KEEPER_EXPORT_ACK:
-                fn = serve_export_ack;
-                break;
+                return serve_export_ack;
         case KEEPER_ROTATE:
-                fn = serve_rotate;
-                break;
+                return serve_rotate;
+        case KEEPER_BACKUP:
+                return serve_backup;
+        case KEEPER_INHERIT:
+                return serve_inherit;
         case KEEPER_SLOT_ADD:
-                fn = serve_slot_add;
-                break;
+                return serve_slot_add;
         case KEEPER_SLOT_REMOVE:
-                fn = serve_slot_remove;
-                break;
+                return serve_slot_remove;
         case KEEPER_CONFIG_LIST:
-                fn = serve_config_list;
-                break;
+                return serve_config_list;
         case KEEPER_CONFIG_GET:
-                fn = serve_config_get;
-                break;
+                return serve_config_get;
         case KEEPER_EXPORT_NOW:
         case KEEPER_TPM_SEAL:
         case KEEPER_TPM_RESEAL:
@@ -346,6 +388,13 @@ err serve_keeper(store *s, const seal_pair *pair, keeper_op op, view in, emit *o
         case KEEPER_STAGE_TRY:
                 break;
         }
+        return nullptr;
+}
+
+err serve_keeper(store *s, const seal_pair *pair, keeper_op op, view in, emit *out)
+{
+        serve_fn *fn = operation(op);
+        bool      needs_open = op != KEEPER_STATUS && op != KEEPER_UNLOCK;
         if (fn == nullptr)
                 return FAIL(NOT_IMPLEMENTED);
         if (needs_open && !store_is_open(s))

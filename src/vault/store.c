@@ -11,7 +11,7 @@
 #include "vault/store_records.h"
 
 /* Locked, left out of dumps, and gone from the address space when the store is closed. */
-static err secrets_map(store_secrets **out)
+err store_secrets_map(store_secrets **out)
 {
         void *p = mmap(nullptr, sizeof **out, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (p == MAP_FAILED)
@@ -24,7 +24,7 @@ static err secrets_map(store_secrets **out)
         return OK;
 }
 
-static void secrets_unmap(store_secrets *k)
+void store_secrets_unmap(store_secrets *k)
 {
         wipe(k, sizeof *k);
         munmap(k, sizeof *k);
@@ -41,13 +41,15 @@ err store_attach(store *s, int fd, uint64_t seen_generation)
 void store_close(store *s)
 {
         if (s->secrets != nullptr)
-                secrets_unmap(s->secrets);
+                store_secrets_unmap(s->secrets);
         s->secrets = nullptr;
         region_end(&s->exports);
         region_end(&s->config);
+        region_end(&s->backup);
         s->export_count = 0;
         s->acknowledged_count = 0;
         s->opens = STORE_OPENS_UNSAID;
+        s->succeeds = (store_succeeds){};
         s->chain = (store_chain){};
 }
 
@@ -55,7 +57,7 @@ err store_unlock(store *s, const uint8_t vault_key[static 32])
 {
         assert(!store_is_open(s));
         store_secrets *secrets;
-        TRY(secrets_map(&secrets));
+        TRY(store_secrets_map(&secrets));
         memcpy(secrets->vault_key, vault_key, 32);
         s->secrets = secrets;
         region         payload;
@@ -117,7 +119,7 @@ static err fresh_payload(region *payload)
         region_init(payload, CONTAINER_PAYLOAD_MAX);
         region_init(&s.exports, CONTAINER_PAYLOAD_MAX);
         config_set_init(&s.config);
-        TRY(secrets_map(&s.secrets));
+        TRY(store_secrets_map(&s.secrets));
         secret_random(s.secrets->signing_seed, 32);
         secret_random(s.secrets->pepper, 32);
         secret_random(s.secrets->pseudonym_key, 32);

@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "base/view.h"
 #include "sign/minisign.h"
+#include "vault/backup.h"
 #include "vault/container.h"
 #include "vault/lease.h"
 
@@ -39,6 +40,16 @@ constexpr size_t STORE_QUOTE_MAX = 8 * 1024;
 /* From here on, in percent of the place taken by exports that nobody has acknowledged, it is an alarm. */
 constexpr unsigned STORE_EXPORTS_ALARM = 80;
 
+/* Whose place this box took, when it was made from a backup: where that box's series of exports stood. */
+typedef struct store_succeeds {
+        uint64_t there; /* 1: it was made from one */
+        uint64_t next_sequence;
+        uint8_t  previous[32];
+        uint8_t  device[16];
+        uint8_t  export_key_number[8];
+        uint8_t  export_key[32];
+} store_succeeds;
+
 typedef struct store {
         int            fd;      /* borrowed */
         uint64_t       seen_generation; /* nothing older than this is opened */
@@ -51,6 +62,9 @@ typedef struct store {
         size_t         acknowledged_count;
         region         config; /* RECORD_CONFIG records (vault/config_set.h); empty: it is kept elsewhere */
         store_opens    opens;
+        store_succeeds succeeds;
+        region         backup; /* the one that is being fetched; sealed */
+        uint64_t       backup_number;
 } store;
 
 /* Makes a new state file: a fresh identity, an empty vault. Overwrites what is there.
@@ -165,6 +179,24 @@ err store_export(const store *s, uint64_t *sequence, store_exported *out);
 /* The configuration as one set, in one write: what was there before is replaced.
  * err BAD_FILE: not a set as config_set.h makes them; NO_ROOM, SYSTEM */
 err store_set_config(store *s, view set, store_opens opens);
+
+/* A backup for f's recipients (need, count, recipients, created_s are given; the rest is filled in), appended to `out`.
+ * It has no signing seed, no exports and no key slots. err as backup_write */
+err store_backup(const store *s, backup_facts *f, region *out);
+
+/* What an opened backup holds, as an open store without a file, to be read and closed. err BAD_FILE, SYSTEM */
+err store_from_backup(store *s, view payload);
+
+/* What another box needs, so that client keys and pseudonyms stay what they are. Wipe it. */
+typedef struct store_inheritance {
+        uint8_t        pepper[32], pseudonym_key[32];
+        store_succeeds from;
+} store_inheritance;
+void store_inheritance_of(const store *s, const backup_facts *f, store_inheritance *out);
+
+/* Takes it over, once, into a vault in which nothing is yet; the identity stays this vault's own.
+ * err EXISTS: there is something in it; OUT_OF_RANGE: not of the form; SYSTEM, BAD_FILE */
+err store_inherit(store *s, const store_inheritance *from);
 
 /* The records as they go into the payload, and back: pure, for tests and fuzzing.
  * err BAD_FILE: a record is malformed, missing or twice */

@@ -6,6 +6,7 @@
  *             u32 stands behind it, and the quote at the end
  * CHAIN       next sequence u64, previous digest 32, boot count u64, clean u8
  * ACKNOWLEDGED  sequences u64, ascending, each of a stored export; absent when there is none
+ * SUCCEEDS    next sequence u64, previous digest 32, device 16, export key number 8, export key 32
  * CONFIG      config_set.c
  * OPENS       u8 */
 #include "vault/store_records.h"
@@ -17,6 +18,7 @@
 
 constexpr size_t IDENTITY_BYTES = 3 * 32;
 constexpr size_t CHAIN_BYTES = 8 + 32 + 8 + 1;
+constexpr size_t SUCCEEDS_BYTES = 8 + 32 + 16 + 8 + 32;
 constexpr size_t EXPORT_HEAD_BYTES = 8 + 4;
 constexpr size_t QUOTED_HEAD_BYTES = EXPORT_HEAD_BYTES + 4;
 constexpr size_t CREDENTIAL_MAX = 3 * 2 + LIMIT_NAME_BYTES + LIMIT_HOST_BYTES + LIMIT_CREDENTIAL_BYTES;
@@ -188,6 +190,31 @@ static err load_opens(store *s, view record)
         return OK;
 }
 
+static err load_succeeds(store_succeeds *out, view record)
+{
+        if (record.len != SUCCEEDS_BYTES || out->there != 0)
+                return FAIL(BAD_FILE);
+        *out = (store_succeeds){.there = 1, .next_sequence = le_read(record.data, 8)};
+        memcpy(out->previous, record.data + 8, 32);
+        memcpy(out->device, record.data + 40, 16);
+        memcpy(out->export_key_number, record.data + 56, 8);
+        memcpy(out->export_key, record.data + 64, 32);
+        return out->next_sequence > 0 ? OK : FAIL(BAD_FILE);
+}
+
+static err save_succeeds(const store_succeeds *f, region *payload)
+{
+        uint8_t bytes[SUCCEEDS_BYTES];
+        if (f->there == 0)
+                return OK;
+        le_write(bytes, f->next_sequence, 8);
+        memcpy(bytes + 8, f->previous, 32);
+        memcpy(bytes + 40, f->device, 16);
+        memcpy(bytes + 56, f->export_key_number, 8);
+        memcpy(bytes + 64, f->export_key, 32);
+        return record_append(payload, RECORD_SUCCEEDS, (view){bytes, sizeof bytes});
+}
+
 err store_load(store *s, view payload)
 {
         s->secrets->credential_count = 0;
@@ -195,6 +222,7 @@ err store_load(store *s, view payload)
         region_init(&s->exports, CONTAINER_PAYLOAD_MAX);
         config_set_init(&s->config);
         s->opens = STORE_OPENS_UNSAID;
+        s->succeeds = (store_succeeds){};
         s->export_count = 0;
         size_t      at = 0;
         unsigned    identities = 0, chains = 0;
@@ -219,6 +247,9 @@ err store_load(store *s, view payload)
                         break;
                 case RECORD_ACKNOWLEDGED:
                         TRY(load_acknowledged(s, bytes));
+                        break;
+                case RECORD_SUCCEEDS:
+                        TRY(load_succeeds(&s->succeeds, bytes));
                         break;
                 case RECORD_CONFIG:
                         TRY(record_append(&s->config, RECORD_CONFIG, bytes));
@@ -276,6 +307,7 @@ err store_save(const store *s, region *payload)
         TRY(record_append(payload, RECORD_CHAIN, (view){chain, sizeof chain}));
         for (size_t i = 0; i < s->secrets->credential_count; i++)
                 TRY(save_credential(&s->secrets->credentials[i], payload));
+        TRY(save_succeeds(&s->succeeds, payload));
         if (s->opens != STORE_OPENS_UNSAID) {
                 const uint8_t opens = s->opens;
                 TRY(record_append(payload, RECORD_OPENS, (view){&opens, sizeof opens}));

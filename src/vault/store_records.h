@@ -17,6 +17,10 @@ struct store_secrets {
 constexpr uint32_t STORE_QUOTED = 0x80000000;
 static_assert(CONTAINER_PAYLOAD_MAX < STORE_QUOTED);
 
+/* Locked memory for them. err NO_ROOM, SYSTEM */
+err  store_secrets_map(store_secrets **out);
+void store_secrets_unmap(store_secrets *k); /* wiped first */
+
 /* All that an open store holds, as the next generation. err NO_ROOM, SYSTEM, BAD_FILE */
 err store_write_out(store *s);
 

@@ -320,6 +320,113 @@ def request(box):
     ok("RENEW IT" in out, "cert show says that it is to be renewed", out)
 
 
+def lethectl(*words, secrets=()):
+    r = subprocess.run([str(BIN / "lethectl"), *map(str, words)], input="".join(f"{s}\n" for s in secrets),
+                       capture_output=True, text=True, env=environment(), timeout=120)
+    return r.returncode, r.stdout, r.stderr
+
+
+def people(folder):
+    for name in ("anna", "ben", "carl"):
+        code, out, said = lethectl("backup-key", "make", "--out", folder, "--name", name, "--light", "--stdin",
+                                   secrets=[f"words of {name}"] * 2)
+        ok(code == 0 and stat.S_IMODE((folder / f"{name}.backup-key").stat().st_mode) == 0o600,
+           f"{name} makes a backup key", said)
+
+
+def backups(box, key, folder, vendor):
+    people(folder)
+    box.ctl("export", "now", check=True)
+    box.ctl("export", "pull", "--out", folder / "exports", check=True)
+    pub = next((folder / "exports").glob("*.pub"))
+    one, two = folder / "one.backup", folder / "two.backup"
+    code, out, said = box.ctl("vault", "export", "--out", one, "--to", folder / "anna.backup-pub")
+    ok(code == 0 and one.stat().st_size > 3000, "a running box gives a backup for one person", out + said)
+    to = ",".join(str(folder / f"{n}.backup-pub") for n in ("anna", "ben", "carl"))
+    code, out, said = box.ctl("vault", "export", "--out", two, "--to", to, "--need", "2")
+    ok(code == 0, "and one that needs two of three", out + said)
+    data = one.read_bytes() + two.read_bytes()
+    ok(vendor.key.encode() not in data and b"PRIVATE KEY" not in data, "nothing in them is in the clear")
+    for words in (["--need", "3"], ["--need", "2"], []):
+        code = box.ctl("vault", "export", "--out", one, *(["--to", folder / "anna.backup-pub"] if words else []), *words)[0]
+        ok(code == 2, f"vault export {words or 'to nobody'} is wrong use")
+    files(one, two, pub, folder)
+    another_box(two, key, folder, vendor, box)
+
+
+def files(one, two, pub, folder):
+    state = folder / "restored"
+    words = ["vault", "import", one, "--state", state, "--key-file", folder / "restored.key", "--stdin", "--with"]
+    whole, good = one.read_bytes(), True
+    for cut in list(range(0, 400)) + list(range(400, len(whole), max(1, len(whole) // 40))):
+        broken = folder / "broken"
+        broken.write_bytes(whole[:cut])
+        if cut % 20 and cut < 400:
+            continue
+        words[2] = broken
+        code, out, said = lethectl(*words, folder / "anna.backup-key", secrets=["words of anna"])
+        good = good and code == 1 and ("cut" in said or "not a backup" in said) and not state.exists()
+    ok(good, "cut at every sampled place it is refused, and says so", said)
+    good = True
+    for at in range(0, len(whole), max(1, len(whole) // 60)):
+        broken.write_bytes(whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1:])
+        code, out, said = lethectl(*words, folder / "anna.backup-key", secrets=["words of anna"])
+        good = good and code == 1 and not state.exists()
+    ok(good, "altered at every sampled place it is refused", said)
+    words[2] = one
+    rows = [("ben.backup-key", ["words of ben"], "not made for this key"), ("anna.backup-key", ["words of ben"], "passphrase")]
+    for name, secrets, why in rows:
+        code, out, said = lethectl(*words, folder / name, secrets=secrets)
+        ok(code == 1 and why in said and not state.exists(), f"{name} with {secrets[0]!r} does not open it", said)
+    other = folder / "other.pub"
+    other.write_text(pub.read_text().replace("R", "S"))
+    code, out, said = lethectl(*words, folder / "anna.backup-key", "--signed-by", other, secrets=["words of anna"])
+    ok(code == 1 and "another box" in said, "a backup of another box than expected is refused", said)
+    code, out, said = lethectl(*words, folder / "anna.backup-key", "--signed-by", pub, secrets=["words of anna"])
+    ok(code == 0 and "1 vendor keys, 7 files" in out, "its person makes a second state of it", out + said)
+    words[2] = two
+    words[4] = folder / "second"
+    code, out, said = lethectl(*words, folder / "anna.backup-key", secrets=["words of anna"])
+    ok(code == 1 and "Two of its recipients" in said and not (folder / "second").exists(), "one of two is not enough", said)
+    both = f"{folder / 'carl.backup-key'},{folder / 'anna.backup-key'}"
+    code, out, said = lethectl(*words, both, secrets=["words of carl", "words of anna"])
+    ok(code == 0, "any two are", out + said)
+    code, out, said = lethectl("vault", "import", one, "--state", state, "--key-file", folder / "restored.key", "--stdin",
+                               "--with", folder / "anna.backup-key", secrets=["words of anna"])
+    ok(code == 1 and "something in this file" in said, "a state that is there is not written over", said)
+
+
+def another_box(backup, key, folder, vendor, lost):
+    device = json.loads(lost.ctl("vault", "status", "--json")[1])["device"]
+    lost.stop()
+    new = Box(folder, "another", vendor)
+    try:
+        both = f"{folder / 'ben.backup-key'},{folder / 'anna.backup-key'}"
+        words = ["vault", "import", backup, "--admin", new.url, "--with", both, "--stdin", "--out", new.out, "--light",
+                 "--fingerprint"]
+        secrets = ["words of ben", "words of anna", CLAIM, "new words", "new words"]
+        code, out, said = lethectl(*words, "0" * 64, secrets=secrets)
+        ok(code == 1 and "nothing was sent" in said, "a box with another fingerprint gets nothing", said)
+        code, out, said = lethectl(*words, new.fingerprint(), secrets=secrets)
+        ok(code == 0 and "serves" in out, "a new box takes the place of the lost one", out + said)
+        for name in ("ca.crt", "admin.token"):
+            shutil.copy(lost.out / name, new.out / name)
+        eventually(lambda: new.ctl("ready")[0] == 0, 20)
+        c, answer = new.ask(key)
+        ok(answer.status == 200, "the client key, the certificate and the vendor key of before work there")
+        new.ctl("export", "now", check=True)
+        new.ctl("export", "pull", "--out", new.dir / "exports", check=True)
+        body = json.loads(next((new.dir / "exports").glob("usage-*.json")).read_text())
+        ok(body["seq"] == 1 and body["device"] != device and body["succeeds"]["device"] == device
+           and body["succeeds"]["next"] >= 2, "its exports are a series of its own that names the one before",
+           body.get("succeeds"))
+        code, out, said = lethectl(*words, new.fingerprint(), secrets=secrets)
+        ok(code == 1, "a box that has been claimed takes no backup", said)
+    finally:
+        new.stop()
+        lost.start()
+
+
 with tempfile.TemporaryDirectory(prefix="lethe-setup-") as name:
     folder = pathlib.Path(name)
     vendor_certs = folder / "certs"
@@ -331,6 +438,7 @@ with tempfile.TemporaryDirectory(prefix="lethe-setup-") as name:
         key = scripted(box)
         if key:
             certificates(box, key)
+            backups(box, key, folder, vendor)
         interactive(folder, vendor)
     finally:
         box.stop()

@@ -1,4 +1,4 @@
-/* Covers src/vault/backup.c and src/vault/backup_key.c. */
+/* covers: backup.c backup_key.c */
 #include "vault/backup.h"
 
 #include <sodium.h>
@@ -16,7 +16,7 @@ static const char *why;
 
 static backup_facts facts(uint8_t need, uint8_t count)
 {
-        backup_facts f = {.need = need, .count = count, .created_s = 1'700'000'000, .generation = 9, .next_sequence = 4};
+        backup_facts f = {.need = need, .count = count, .created_s = 77, .generation = 9, .next_sequence = 4};
         memset(f.device, 0xab, sizeof f.device);
         for (size_t i = 0; i < count && i < 4; i++)
                 memcpy(f.recipients[i], people[i].public_key, 32);
@@ -144,7 +144,8 @@ static void key_files(void)
                "backup key", "64 digits alone are one too");
         good = true;
         for (size_t cut = 0; cut < file.len; cut++)
-                good = good && backup_key_open(view_slice(file, 0, cut), VIEW("a pass phrase"), &again).code == ERR_BAD_FILE
+                good = good
+                       && backup_key_open(view_slice(file, 0, cut), VIEW("a pass phrase"), &again).code == ERR_BAD_FILE
                        && failed(backup_key_public(view_slice(file, 0, cut), public_key));
         tap_ok(good, "backup key", "cut anywhere it is none");
         room[30] ^= 1; /* of the public key */

@@ -66,6 +66,24 @@ static void listed_whole(store *s)
         tap_ok(good && listed == 64 && before == 66, "store_export", "they are listed from the oldest on");
 }
 
+static void fill(store *s)
+{
+        store_exported files;
+        bool good = true;
+        for (int i = 2; i <= 64; i++)
+                good = good && !failed(append(s, 1000, (char)('0' + i % 10)));
+        uint64_t newest = 0;
+        uint64_t generation = s->info.generation;
+        tap_ok(good && s->export_count == STORE_EXPORTS && !failed(store_export(s, &newest, &files))
+                       && newest == 64,
+               "store_export", "64 are kept");
+        tap_ok(append(s, 1000, 'x').code == ERR_EXPORTS_FULL && s->info.generation == generation
+                       && s->chain.next_sequence == 65 && there(s, 64, 1000, '4') && there(s, 2, 1000, '2'),
+               "store_export", "one that nobody has acknowledged never goes: the next is refused, nothing changes");
+        store_exports held = store_exports_state(s);
+        tap_ok(held.kept == 64 && held.unacknowledged == 64 && held.fill == 100, "store_export", "and it is full");
+}
+
 int main(void)
 {
         if (failed(secret_setup()))
@@ -90,21 +108,9 @@ int main(void)
         tap_ok(store_append_export(&s, 1, &first, false).code == ERR_OUT_OF_RANGE
                        && store_append_export(&s, 3, &first, false).code == ERR_OUT_OF_RANGE,
                "store_export", "no number is used twice or left out");
-        bool good = true;
-        for (int i = 2; i <= 64; i++)
-                good = good && !failed(append(&s, 1000, (char)('0' + i % 10)));
-        newest = 0;
-        uint64_t generation = s.info.generation;
-        tap_ok(good && s.export_count == STORE_EXPORTS && !failed(store_export(&s, &newest, &files))
-                       && newest == 64,
-               "store_export", "64 are kept");
-        tap_ok(append(&s, 1000, 'x').code == ERR_EXPORTS_FULL && s.info.generation == generation
-                       && s.chain.next_sequence == 65 && there(&s, 64, 1000, '4') && there(&s, 2, 1000, '2'),
-               "store_export", "one that nobody has acknowledged never goes: the next is refused, nothing changes");
-        store_exports held = store_exports_state(&s);
-        tap_ok(held.kept == 64 && held.unacknowledged == 64 && held.fill == 100, "store_export", "and it is full");
+        fill(&s);
         static const uint64_t some[] = {5, 3, 900, 5};
-        generation = s.info.generation;
+        uint64_t generation = s.info.generation;
         tap_ok(!failed(store_acknowledge(&s, some, 4)) && s.acknowledged_count == 2 && store_acknowledged(&s, 3)
                        && store_acknowledged(&s, 5) && !store_acknowledged(&s, 4)
                        && s.info.generation == generation + 1,
