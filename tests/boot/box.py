@@ -104,6 +104,7 @@ class Monitor:
 class Box(harness.Relay):
     # What becomes of QEMU when the machine goes down or starts again.
     ending = ["-no-reboot"]
+    machine, card = "q35", "virtio-net-pci"
 
     def __init__(self, boot="kernel", memory_mib=512, box_conf=BOX_CONF, words=(), drives=1,
                  devices=(), image=None, **more):
@@ -140,6 +141,9 @@ class Box(harness.Relay):
                 file.write(state)
         return disk
 
+    def _disk_words(self):
+        return ["-drive", f"if=virtio,format=raw,file={self._disk()}"]
+
     def _boot_words(self):
         if self.boot == "kernel":
             serial = self.image / "serial"
@@ -158,12 +162,12 @@ class Box(harness.Relay):
         monitor = self.dir / "monitor"
         monitor.unlink(missing_ok=True)
         forwards = f"hostfwd=tcp:127.0.0.1:{self.port}-:8443,hostfwd=tcp:127.0.0.1:{self.admin_port}-:9443"
-        command = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-machine", "q35", "-m", f"{self.memory_mib}M",
+        command = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-machine", self.machine, "-m", f"{self.memory_mib}M",
                    "-smp", "2", "-nodefaults", "-display", "none", *self.ending, "-vga", "std",
                    "-serial", f"file:{self.dir}/console.log",
                    "-qmp", f"unix:{monitor},server=on,wait=off", "-device", "virtio-rng-pci",
-                   "-netdev", f"user,id=net,{forwards}", "-device", "virtio-net-pci,netdev=net,romfile=",
-                   "-drive", f"if=virtio,format=raw,file={self._disk()}",
+                   "-netdev", f"user,id=net,{forwards}", "-device", f"{self.card},netdev=net,romfile=",
+                   *self._disk_words(),
                    *["-drive", f"if=virtio,format=raw,readonly=on,file={drive}"] * self.drives, *self.devices,
                    *self._boot_words()]
         with open(self.log, "ab") as log:
