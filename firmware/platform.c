@@ -14,7 +14,7 @@ bool platform_secure_boot(view variable) { return variable.len == 5 && variable.
 
 box_signing platform_signing(bool secure_boot, view trusted)
 {
-        if (!secure_boot)
+        if (!secure_boot || trusted.len == 0)
                 return BOX_UNSIGNED;
         return text_contains(trusted, throw_away) ? BOX_SIGNED_THROW_AWAY : BOX_SIGNED_OWNER;
 }

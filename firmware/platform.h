@@ -8,7 +8,8 @@
 
 typedef struct platform {
         bool        known, uefi, secure_boot, tpm;
-        box_signing signing; /* unsigned unless Secure Boot is on: without it nobody looked at a signature */
+        box_signing signing; /* unsigned unless Secure Boot is on (without it nobody looked at a
+                                * signature) and what it trusts can be read */
 } platform;
 
 /* Mounts the firmware's variables, reads two of them, and unmounts them again. What cannot be read is not there. */

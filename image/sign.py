@@ -26,7 +26,7 @@ import uki
 TOP = Path(__file__).resolve().parent.parent
 KINDS = ("PK", "KEK", "db")
 SIGNED_BY = {"PK": "PK", "KEK": "PK", "db": "KEK"}
-# firmware/secure_boot.c looks for these words in what the machine trusts, and says so on the screen and in exports.
+# firmware/platform.c looks for these words in what the machine trusts, and says so on the screen and in exports.
 THROW_AWAY = "Lethe THROW-AWAY"
 
 

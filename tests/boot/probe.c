@@ -74,6 +74,8 @@ int main(void)
         say_file("/lib/modules/order");
         say_log("Unknown kernel command line");
         say_log("mem auto-init");
+        say_log("Secure boot");
+        say_log("locked down");
         for (int pcr = 0; pcr < 16; pcr++) {
                 char path[64];
                 snprintf(path, sizeof path, "/sys/class/tpm/tpm0/pcr-sha256/%d", pcr);
