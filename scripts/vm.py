@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """make vm: the image in QEMU before the mock vendor, on the addresses of make run, until Ctrl-C; then the power button is
-pressed and the export that the box has written is pulled. Keys and vault are new each time."""
+pressed and the export that the box has written is pulled. Keys and vault are new each time. LETHE_RUN names another folder
+than build/run, LETHE_PORT and LETHE_ADMIN_PORT other ports."""
 
+import os
 import pathlib
 import shutil
 import signal
@@ -14,8 +16,8 @@ sys.path[:0] = [str(TOP / "tests/boot"), str(TOP / "tests/client")]
 import box  # noqa: E402
 import harness  # noqa: E402
 
-RUN = harness.ROOT / "build/run"
-PORT, ADMIN_PORT = 8443, 9443
+RUN = pathlib.Path(os.environ.get("LETHE_RUN") or harness.ROOT / "build/run")
+PORT, ADMIN_PORT = (int(os.environ.get(name) or port) for name, port in (("LETHE_PORT", 8443), ("LETHE_ADMIN_PORT", 9443)))
 MODELS = {"demo": "mock-1", "demo-slow": "mock:gap_ms=150", "demo-embed": "mock-embed"}
 
 
@@ -39,11 +41,11 @@ def welcome(vm):
 The box is ready: {vm.base_url.removesuffix("/v1")} (management: {vm.admin_url}). Behind it stands a mock vendor, which
 prints what it receives. Try this, and compare what you get with what the vendor received:
 
-curl --cacert build/run/vm-ca.crt {vm.base_url}/chat/completions -H 'Authorization: Bearer {vm.key}' \
+curl --cacert {RUN}/vm-ca.crt {vm.base_url}/chat/completions -H 'Authorization: Bearer {vm.key}' \
 -H 'Content-Type: application/json' -d '{{"model":"demo","messages":[{{"role":"user","content":"Please write to \
 ana.lopez@kontor-nord.de"}}]}}'
 
-For an official client: set -a; . build/run/env; set +a
+For an official client: set -a; . {RUN}/env; set +a
 Ctrl-C presses its power button.
 """, flush=True)
 
@@ -75,7 +77,7 @@ def main():
         vm.fetch_state()
         vm.exports = RUN / "exports"
         vm.exports.mkdir(exist_ok=True)
-        print(vm.ctl_state("export", "pull", "--out", vm.exports).stdout, end="")
+        print(vm.ctl_state("export", "pull", "--out", vm.exports).stdout, end="", flush=True)
     return status
 
 

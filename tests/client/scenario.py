@@ -1,4 +1,7 @@
-"""What the tests of both SDKs ask for: one relay, its aliases and keys."""
+"""What the tests of both SDKs ask for: one relay, its aliases and keys. With LETHE_BOX it is the image in a machine."""
+
+import os
+import sys
 
 import harness
 import transcripts
@@ -48,8 +51,16 @@ def pem():
     return f"{dashes}BEGIN PRIVATE KEY{dashes}\n{body}\n{dashes}END PRIVATE KEY{dashes}"
 
 
+def kind():
+    if not os.environ.get("LETHE_BOX"):
+        return harness.Relay
+    sys.path.insert(0, str(harness.ROOT / "tests/boot"))
+    import box
+    return box.Box
+
+
 def start():
-    relay = harness.Relay(models=MODELS | transcripts.models(), keys=KEYS, settings={"body_bytes": BODY_BYTES},
-                          config=config, apart=FAILING)
+    relay = kind()(models=MODELS | transcripts.models(), keys=KEYS, settings={"body_bytes": BODY_BYTES},
+                   config=config, apart=FAILING)
     transcripts.write(relay.dir / "streams")
     return relay
