@@ -47,6 +47,10 @@ static const struct {
         {VIEW_INIT("quiet"), false},
         {VIEW_INIT("loglevel=3"), false},
         {VIEW_INIT("console=tty0"), false},
+        {VIEW_INIT("lethe.slot=a"), false},
+        {VIEW_INIT("lethe.slot=b"), false},
+        /* For tests of updates: how soon an image has proven itself. Measured and seen, like any word. */
+        {VIEW_INIT("lethe.good=10s"), false},
         {VIEW_INIT("console=ttyS0"), false},
         {VIEW_INIT("console=ttyS0,115200"), false},
         {VIEW_INIT("console=ttyS0,115200n8"), false},

@@ -120,3 +120,48 @@ err disks_judge_state(const disks_found *f, notice *why)
                                      ": make it 8 MiB or more.");
         return OK;
 }
+
+/* In /sys a partition is a folder in its disk's, and what stands in /sys/class/block is a link to it. */
+bool disks_parent(const char *root, const char *partition, char out[static FILE_NAME_BYTES])
+{
+        file_path path;
+        char      to[FILE_PATH_BYTES];
+        if (failed(file_path_make(&path, root, blocks, view_of_text(partition))))
+                return false;
+        ssize_t n = readlink(path.text, to, sizeof to - 1);
+        if (n <= 0)
+                return false;
+        to[n] = '\0';
+        char *last = strrchr(to, '/');
+        if (last == nullptr)
+                return false;
+        *last = '\0';
+        const char *parent = strrchr(to, '/');
+        size_t      len = parent == nullptr ? 0 : strlen(parent + 1);
+        if (len == 0 || len >= FILE_NAME_BYTES)
+                return false;
+        memcpy(out, parent + 1, len + 1);
+        return true;
+}
+
+err disks_find_boot(const char *root, const char *disk, char out[static FILE_NAME_BYTES], size_t *count)
+{
+        file_path folder;
+        *count = 0;
+        TRY(file_path_make(&folder, root, blocks, (view){}));
+        DIR *d = opendir(folder.text);
+        for (struct dirent *entry; d != nullptr && (entry = readdir(d)) != nullptr;) {
+                uint8_t bytes[1024];
+                char    parent[FILE_NAME_BYTES];
+                size_t  len = strlen(entry->d_name);
+                view    text = about(root, entry->d_name, "/uevent", bytes, sizeof bytes);
+                if (len >= FILE_NAME_BYTES || !view_equal(disks_field(text, VIEW("PARTNAME")), VIEW("lethe-esp"))
+                    || !disks_parent(root, entry->d_name, parent) || strcmp(parent, disk) != 0)
+                        continue;
+                if ((*count)++ == 0)
+                        memcpy(out, entry->d_name, len + 1);
+        }
+        if (d != nullptr)
+                closedir(d);
+        return OK;
+}

@@ -22,6 +22,11 @@ void disks_find_state(const char *root, disks_found *out);
 err disks_judge_config(const disks_found *f, notice *why);
 err disks_judge_state(const disks_found *f, notice *why);
 
+/* The disk that a partition is on. False when that is not to be told. */
+bool disks_parent(const char *root, const char *partition, char out[static FILE_NAME_BYTES]);
+/* Partitions named lethe-esp on that disk: how many, and the first one's name. err NO_ROOM */
+err disks_find_boot(const char *root, const char *disk, char out[static FILE_NAME_BYTES], size_t *count);
+
 /* The value of a line NAME=VALUE of a uevent file; empty when there is none. */
 view disks_field(view uevent, view name);
 

@@ -33,6 +33,7 @@ static bool keep_digest(view value, uint8_t out[static 32])
 
 bool image_parse(view text, image *out)
 {
+        uint64_t n = 0;
         *out = (image){};
         while (text.len > 0) {
                 view line = text_line(&text), key = text_word(&line), value = text_word(&line);
@@ -45,6 +46,9 @@ bool image_parse(view text, image *out)
                         good = good && keep(value, out->kernel, sizeof out->kernel);
                 else if (view_equal(key, VIEW("root")))
                         good = good && keep_digest(value, out->root);
+                else if (view_equal(key, VIEW("security")))
+                        good = good && out->security == 0 && view_decimal(value, UINT32_MAX, &n) && n > 0
+                               && (out->security = (uint32_t)n) > 0;
                 else if (view_equal(key, VIEW("epoch")))
                         good = good && out->epoch_s == 0 && view_decimal(value, EPOCH_MOST, &out->epoch_s);
                 else

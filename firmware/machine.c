@@ -27,6 +27,7 @@ void machine_begin(machine *m, const char *root)
         service_begin(&m->service);
         netrole_begin(&m->net.role);
         box_channel_begin(&m->channel);
+        machine_update_begin(&m->update);
         watchdog_begin(&m->watchdog);
 }
 
@@ -167,6 +168,7 @@ static err take_state(machine *m, notice *why)
         TRY(gpt_settle_disk_of(m->root, m->state.name, why));
         machine_read_kept(m);
         machine_settle_clock(m);
+        TRY(machine_epoch_check(m, why));
         machine_settle_box(m);
         TRY(machine_make_claim(m, why));
         bool keyed = file_exists(m->root, "/config/vault.key");
@@ -309,7 +311,7 @@ void machine_hear(machine *m)
 void machine_reaped(machine *m, pid_t pid, int status, uint64_t now_ms)
 {
         if (machine_console_reaped(m, pid, status, now_ms) || machine_network_reaped(m, pid, status, now_ms)
-            || pid != m->service.pid || pid == 0)
+            || machine_update_reaped(m, pid) || pid != m->service.pid || pid == 0)
                 return;
         machine_hear(m);
         if (m->phase != PHASE_DRAIN)
@@ -330,7 +332,12 @@ static cause drain(machine *m, uint64_t now_ms)
                 watchdog_feed(&m->watchdog, m->root, now_ms);
         if (!service_drain(&m->service, now_ms))
                 return CAUSE_NONE;
+        /* What is half written costs nothing but the work: it is waited for, not long. */
+        if (m->update.child.pid != 0 && now_ms - m->entered_ms < SERVICE_DRAIN_MS)
+                return CAUSE_NONE;
         machine_keep_clock(m);
+        if (m->reset)
+                machine_reset_state(m);
         mounts_leave_config(m->root);
         return CAUSE_DONE;
 }
@@ -375,6 +382,7 @@ void machine_turn(machine *m, uint64_t now_ms)
                         machine_show(m, now_ms);
                 }
         } while (why != CAUSE_NONE && m->phase != PHASE_OFF);
+        machine_update_turn(m, now_ms);
         machine_attend(m, now_ms);
         machine_show(m, now_ms);
 }
@@ -387,6 +395,8 @@ int machine_wait_ms(const machine *m)
                         return TURN_DRAWING_MS;
         }
         /* A death is heard at once; a start that waits is never late by more than it has waited. */
+        if (m->update.child.pid != 0)
+                return TURN_MS;
         bool idle = m->phase == PHASE_REFUSED || (m->phase == PHASE_RUNNING && m->service.pid != 0);
         return idle ? TURN_IDLE_MS : TURN_MS;
 }

@@ -8,6 +8,7 @@
 #include "firmware/disks.h"
 #include "firmware/kept.h"
 #include "firmware/machine_network.h"
+#include "firmware/machine_update.h"
 #include "firmware/modules.h"
 #include "firmware/power.h"
 #include "firmware/said.h"
@@ -41,6 +42,8 @@ typedef struct machine {
         service_command command;
         box_channel     channel; /* to lethed's admin role */
         box_identity    identity; /* as it last told */
+        machine_update  update;
+        bool            reset;    /* the state is emptied when lethed has ended */
         said_lines      lines;
         bool            words_old; /* facts.words are of the start before */
         bool            in_state;  /* the configuration is in the vault, not on a drive */
@@ -97,6 +100,28 @@ bool machine_console_reaped(machine *m, pid_t pid, int status, uint64_t now_ms);
 void machine_show(machine *m, uint64_t now_ms);
 /* A role of the box, or lethed, has died. `role` is static. */
 void machine_count_death(machine *m, const char *role, int status);
+/* ---- updates (machine_update.c) ---- */
+
+/* In every turn. */
+void machine_update_turn(machine *m, uint64_t now_ms);
+/* False: it is not the updater that has ended. */
+bool machine_update_reaped(machine *m, pid_t pid);
+/* Whether this image may still run on this box. err SYSTEM, said */
+err  machine_epoch_check(const machine *m, notice *why);
+/* For the console: from the file lethe.update of the config drive; goes on by itself, machine_update_say tells how.
+ * err SYSTEM, said */
+err  machine_update_from_volume(machine *m, notice *why);
+err  machine_roll_back(machine *m, notice *why);
+/* Lines `key value` (box_line) of slots, keys and the work that runs. */
+void machine_update_say(const machine *m, emit *out);
+void machine_asked_update(machine *m, const box_message *q, int *fd, uint64_t now_ms);
+void machine_asked_roll_back(machine *m, const box_message *q, uint64_t now_ms);
+void machine_asked_update_keys(machine *m, const box_message *q);
+/* Everything the box has of its owner goes when lethed has ended; then it starts again. */
+void machine_factory_reset(machine *m, uint64_t now_ms);
+/* In DRAIN, when nobody writes there any more. */
+void machine_reset_state(machine *m);
+
 /* How long nothing will happen by itself. */
 int machine_wait_ms(const machine *m);
 

@@ -15,6 +15,7 @@ static void say_facts(machine *m, const box_message *q)
         box_line_put(&out, "version", view_of_text(i->version));
         box_line_put(&out, "commit", view_of_text(i->commit));
         box_line_put(&out, "kernel", view_of_text(i->kernel));
+        machine_update_say(m, &out);
         box_channel_answer(&m->channel, q->op, q->number, ERR_NONE, (view){out.bytes, out.len});
 }
 
@@ -29,13 +30,23 @@ static void end(const asked *a, const box_message *q, bool again)
         machine_end(a->m, again, a->now_ms);
 }
 
+static void reset(const asked *a, const box_message *q)
+{
+        if (!view_equal(box_bytes(q), VIEW(BOX_RESET_WORD))) {
+                refuse(a->m, q, ERR_BAD_BODY, "Nothing was reset: the words '" BOX_RESET_WORD "' are needed.");
+                return;
+        }
+        box_channel_answer(&a->m->channel, q->op, q->number, ERR_NONE, (view){});
+        machine_factory_reset(a->m, a->now_ms);
+}
+
 static void take_identity(machine *m, const box_message *q)
 {
         if (q->len == sizeof m->identity)
                 memcpy(&m->identity, q->bytes, sizeof m->identity);
 }
 
-static void take(void *ctx, const box_message *q, int *)
+static void take(void *ctx, const box_message *q, int *fd)
 {
         const asked *a = ctx;
         switch ((box_op)q->op) {
@@ -53,8 +64,17 @@ static void take(void *ctx, const box_message *q, int *)
                 service_alive(&a->m->service);
                 return;
         case BOX_UPDATE:
+                machine_asked_update(a->m, q, fd, a->now_ms);
+                return;
         case BOX_ROLL_BACK:
+                machine_asked_roll_back(a->m, q, a->now_ms);
+                return;
+        case BOX_UPDATE_KEYS:
+                machine_asked_update_keys(a->m, q);
+                return;
         case BOX_FACTORY_RESET:
+                reset(a, q);
+                return;
         case BOX_NETWORK:
                 break;
         }

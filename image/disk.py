@@ -82,15 +82,24 @@ def bios_loader(boot, core, start):
     return bytes(boot[:440]), bytes(core)
 
 
-def boot_tree(version, loader, image, vmlinuz, initrd, cmdline):
-    """What the boot partition holds: one slot for UEFI and one for a BIOS. An update brings the second of each."""
-    env = b"# GRUB Environment Block\nORDER=a b\na_ok=1\na_left=0\nb_ok=0\nb_left=0\n"
-    grub = (HERE / "grub.cfg").read_text().replace("@CMDLINE@", cmdline)
+def grub_env(**values):
+    """A file that GRUB's load_env reads, and save_env writes in place."""
+    text = "# GRUB Environment Block\n" + "".join(f"{key}={value}\n" for key, value in values.items())
+    if len(text) > GRUB_ENV_BYTES:
+        raise DiskFault("the kernel's words do not fit into a file of GRUB's")
+    return text.encode().ljust(GRUB_ENV_BYTES, b"#")
+
+
+def boot_tree(loader, image, vmlinuz, initrd, said, manifest):
+    """What the boot partition holds: one slot for UEFI and one for a BIOS, with the manifest of an update that would bring
+    them. An update brings the second of each: firmware/boot_files.c."""
     return {
-        "EFI": {"BOOT": {"BOOTX64.EFI": loader}, "Linux": {f"lethe_{version}.efi": image}},
-        "bios": {"a": {"initrd": initrd, "vmlinuz": vmlinuz}},
-        "grub": {"env": env.ljust(GRUB_ENV_BYTES, b"#"), "grub.cfg": grub.encode()},
+        "EFI": {"BOOT": {"BOOTX64.EFI": loader}, "Linux": {"lethe_1_a.efi": image}},
+        "bios": {"a": {"initrd": initrd, "vmlinuz": vmlinuz, "words": grub_env(words=said["cmdline"])}},
+        "grub": {"env": grub_env(ORDER="a b", a_ok=1, a_left=0, b_ok=0, b_left=0),
+                 "grub.cfg": (HERE / "grub.cfg").read_bytes()},
         "loader": {"loader.conf": (HERE / "loader.conf").read_bytes()},
+        "slots": {"a": manifest},
     }
 
 

@@ -18,6 +18,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import bundle
 import cpio
 import deb
 import disk
@@ -67,6 +68,9 @@ class Facts:
         self.version = os.environ.get("LETHE_VERSION") or "unknown"
         self.commit = os.environ.get("LETHE_COMMIT") or "unknown"
         self.epoch = int(os.environ.get("LETHE_COMMIT_TIME") or NO_COMMIT_EPOCH)
+        # Raised by a release that closes a hole: a box that has run it installs nothing of before.
+        self.security_epoch = int((HERE / "security-epoch").read_text())
+        self.update_keys = Path(os.environ.get("LETHE_UPDATE_KEYS") or HERE / "update-keys").read_bytes()
         # It becomes a file's name, in which a loader would read tries behind a plus sign.
         if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", self.version):
             raise ImageFault(f"version {self.version!r} cannot be part of a file name")
@@ -116,9 +120,10 @@ def root_tree(facts, parts, programs, source_rows):
         tree.file(f"lib/modules/{name}.ko.xz", parts.modules.packed[name])
     tree.file("lib/modules/alias", kernel_modules.alias_table(parts.modules, shipped).encode())
     tree.file("lib/modules/order", kernel_modules.order_table(parts.modules, shipped).encode())
+    tree.file("etc/lethe/update-keys", facts.update_keys)
     tree.file("etc/lethe/sources", sources.text(source_rows).encode())
     tree.file("etc/lethe/image", f"version {facts.version}\ncommit {facts.commit}\nepoch {facts.epoch}\n"
-              f"kernel {parts.kernel}\nroot {root_digest(tree)}\n".encode())
+              f"kernel {parts.kernel}\nsecurity {facts.security_epoch}\nroot {root_digest(tree)}\n".encode())
     return tree, shipped
 
 
@@ -149,8 +154,8 @@ def compressed(archive):
 
 
 def os_release(facts):
-    return (f'ID=lethe\nNAME="Lethe"\nPRETTY_NAME="Lethe {facts.version}"\nVERSION_ID="{facts.version}"\n'
-            f'IMAGE_ID=lethe\nIMAGE_VERSION="{facts.version}"\n').encode()
+    """Without a version: systemd-boot would put that before the number in a file's name, which is the order of slots."""
+    return f'ID=lethe\nNAME="Lethe"\nPRETTY_NAME="Lethe {facts.version}"\nIMAGE_ID=lethe\n'.encode()
 
 
 def unified(facts, parts, initrd, cmdline):
@@ -185,6 +190,7 @@ def manifest(facts, tree, shipped, profiles, parts, source_rows, made):
     packages = [row._asdict() for kind in ("image", "build") for row in lock.rows(kind)]
     return {
         "product": "lethe", "version": facts.version, "commit": facts.commit, "epoch": facts.epoch, "kernel": parts.kernel,
+        "security_epoch": facts.security_epoch,
         "root": root_digest(tree), "files": files, "modules": shipped, "packages": packages, "made": made,
         "sources": source_rows, "vmlinuz": sha256(parts.vmlinuz), "initrd": made["serial/initrd"]["sha256"],
         "authenticode": {"loader": uki.authenticode(parts.loader).hex()},
@@ -195,15 +201,23 @@ def manifest(facts, tree, shipped, profiles, parts, source_rows, made):
     }
 
 
+def update_facts(facts, parts, profile):
+    _, cmdline, image = profile
+    return {"version": facts.version, "commit": facts.commit, "epoch": facts.epoch, "cmdline": cmdline,
+            "security_epoch": facts.security_epoch, "unsigned": sha256(image),
+            "pcr4": uki.pcr4(parts.loader, image, parts.vmlinuz)}
+
+
 def write_forms(facts, parts, initrd, profile, arguments, out):
     """What is made of the disk's parts beside it, and what the disc holds."""
     _, cmdline, image = profile
-    said = {"version": facts.version, "epoch": facts.epoch, "cmdline": cmdline}
+    said = update_facts(facts, parts, profile)
     disc = iso.tree(image, parts.vmlinuz, initrd, cmdline,
                     grub_core(parts, "i386-pc-eltorito", "/grub", iso.GRUB_MODULES), facts.epoch)
 
     def signed():
         sign.make_keys(arguments.keys, sign.THROW_AWAY, facts.epoch)
+        bundle.write(out, said, image, said["pcr4"], arguments.keys / "update")
         sign.sign_image(out, arguments.keys, out / "signed", said)
     formats.write(out / "lethe.raw", facts.version, facts.epoch,
                   (signed, lambda: iso.write(out / "lethe.iso", disc, facts.epoch)))
@@ -235,13 +249,15 @@ def make(arguments, out, cache):
     (serial / "cmdline").write_text(profiles["serial"][1] + "\n")
 
     _, cmdline, image = profiles["default"]
-    disk.write(out / "lethe.raw", disk.boot_tree(facts.version, parts.loader, image, parts.vmlinuz, initrd, cmdline),
+    said = update_facts(facts, parts, profiles["default"])
+    disk.write(out / "lethe.raw", disk.boot_tree(parts.loader, image, parts.vmlinuz, initrd, said,
+                                                 bundle.manifest(said, image, said["pcr4"])),
                parts.grub["boot.img"], grub_core(parts), facts.epoch)
     disc = {} if arguments.raw_only else {"iso": write_forms(facts, parts, initrd, profiles["default"], arguments, out)}
 
     # A signature is another one with other keys: what is signed is not counted among what is the same for everyone.
     names = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file() and
-                   path.relative_to(out).parts[0] != "signed")
+                   path.relative_to(out).parts[0] != "signed" and not path.name.startswith(("lethe.update", "update-keys")))
     made = {name: {"size": (out / name).stat().st_size, "sha256": sha256_of(out / name)} for name in names}
     said = manifest(facts, tree, shipped, profiles, parts, source_rows, made) | disc
     (out / "manifest.json").write_bytes(json_bytes(said))
@@ -266,7 +282,7 @@ def main():
     try:
         make(arguments, new, os.environ.get("LETHE_CACHE", Path.home() / ".cache/lethe"))
     except (ImageFault, lock.LockFault, deb.DebFault, kernel_modules.ModuleFault, kernel_words.WordFault, uki.PeFault,
-            disk.DiskFault, fat.FatFault, formats.FormatFault, iso.IsoFault, sign.SignFault,
+            bundle.BundleFault, disk.DiskFault, fat.FatFault, formats.FormatFault, iso.IsoFault, sign.SignFault,
             subprocess.CalledProcessError) as fault:
         shutil.rmtree(new)
         sys.exit(f"lethe: {fault}")

@@ -20,6 +20,7 @@ import time
 import uuid
 from pathlib import Path
 
+import bundle
 import disk
 import uki
 
@@ -81,7 +82,8 @@ def sign(program, keys, when):
 
 
 def sign_image(image, keys, out, said):
-    """lethe-signed.efi, the signed loader, and a disk of both that can enrol its keys. `said`: version, epoch, cmdline."""
+    """lethe-signed.efi, the signed loader, and a disk of both that can enrol its keys; and an update to it, signed with
+    throw-away keys where those are what is signed with. `said`: as bundle.manifest takes it, and pcr4."""
     for name in ("db.key", "db.crt", *(f"{kind}.auth" for kind in KINDS)):
         if not (keys / name).exists():
             raise SignFault(f"{keys / name} is not there; make keys with: image/sign.py keys {keys} --name NAME")
@@ -90,8 +92,10 @@ def sign_image(image, keys, out, said):
     out.mkdir(parents=True, exist_ok=True)
     (out / "lethe-signed.efi").write_bytes(unified)
     (out / "lethe-loader-signed.efi").write_bytes(loader)
-    tree = disk.boot_tree(said["version"], loader, unified, (image / "serial/vmlinuz").read_bytes(),
-                          (image / "serial/initrd").read_bytes(), said["cmdline"])
+    tree = disk.boot_tree(loader, unified, (image / "serial/vmlinuz").read_bytes(),
+                          (image / "serial/initrd").read_bytes(), said, bundle.manifest(said, unified, said["pcr4"]))
+    if (keys / "update").exists():
+        bundle.write(out, said, unified, said["pcr4"], keys / "update")
     tree["loader"]["keys"] = {"auto": {f"{kind}.auth": (keys / f"{kind}.auth").read_bytes() for kind in KINDS}}
     disk.write_with_boot(image / "lethe.raw", out / "lethe-signed.raw", tree, said["epoch"])
     for kind in KINDS:
@@ -119,9 +123,10 @@ def main():
             make_keys(arguments.folder, arguments.name, int(time.time()), arguments.also)
         else:
             said = json.loads((arguments.image / "manifest.json").read_text())
-            said["cmdline"] = said["profiles"]["default"]["cmdline"]
+            default = said["profiles"]["default"]
+            said |= {"cmdline": default["cmdline"], "unsigned": default["uki"], "pcr4": default["pcr"]["4"]}
             sign_image(arguments.image, arguments.folder, arguments.out, said)
-    except (SignFault, disk.DiskFault, uki.PeFault, OSError) as fault:
+    except (SignFault, bundle.BundleFault, disk.DiskFault, uki.PeFault, OSError) as fault:
         sys.exit(f"lethe: {fault}")
 
 

@@ -27,6 +27,7 @@ static void exchange_end(admin_conn *c)
         box_link_forget(&x->box->link, &x->box_call);
         if (x->box->reload == x)
                 x->box->reload = nullptr;
+        admin_upload_end(x);
         region_end(&x->file);
         region_end(&c->body);
         arena_end(&x->memory);
@@ -71,6 +72,8 @@ static void next_request(admin_conn *c)
 {
         c->verdict = ERR_NONE;
         c->route = nullptr;
+        c->swallowed = 0;
+        c->too_much = false;
         if (failed(http1_begin(&c->parser, &c->setup, &c->exchange.memory))) {
                 conn_drop(c);
                 return;
@@ -239,6 +242,18 @@ static void on_bad(admin_conn *c, err_code code)
         refuse(c);
 }
 
+static bool uploads(const admin_conn *c) { return c->verdict == ERR_NONE && route_uploads(c->route); }
+
+/* What will not be read, so that the connection has no next message. */
+static void cut_off(admin_conn *c)
+{
+        if (c->verdict == ERR_NONE)
+                c->verdict = ERR_TOO_LARGE;
+        c->last = true;
+        begin_work(c);
+        refuse(c);
+}
+
 static void on_head(admin_conn *c)
 {
         const http1_head *head = c->parser.head;
@@ -248,7 +263,13 @@ static void on_head(admin_conn *c)
                 on_bad(c, ERR_TOO_LARGE);
                 return;
         }
+        if (uploads(c))
+                c->verdict = admin_upload_begin(&c->exchange).code;
         set_clock(c, LIMIT_ADMIN_HEAD_MS);
+        if (c->verdict != ERR_NONE && head->length > LIMIT_ADMIN_CONFIG_BYTES) {
+                cut_off(c);
+                return;
+        }
         if (!head->expect)
                 return;
         if (c->verdict == ERR_NONE) {
@@ -273,6 +294,8 @@ static void step(admin_conn *c)
         c->ask_parser = event == HTTP1_HEAD;
         if (failed(e))
                 on_bad(c, e.code);
+        else if (c->too_much)
+                cut_off(c);
         else if (event == HTTP1_HEAD)
                 on_head(c);
         else if (event == HTTP1_DONE)
@@ -348,6 +371,13 @@ static bool host_allowed(void *ctx, view host)
 static void on_body(void *ctx, view piece)
 {
         admin_conn *c = ctx;
+        if (uploads(c)) {
+                c->verdict = admin_upload_take(&c->exchange, piece).code;
+                set_clock(c, LIMIT_ADMIN_HEAD_MS);
+                return;
+        }
+        c->swallowed += piece.len;
+        c->too_much = c->swallowed > LIMIT_ADMIN_CONFIG_BYTES;
         if (c->verdict == ERR_NONE && failed(region_append(&c->body, piece)))
                 c->verdict = ERR_TOO_LARGE;
 }
@@ -360,7 +390,7 @@ const net_user *conn_start(admin_conn *c, conn_shared *shared, net_conn *net)
         uint64_t serial = c->serial;
         *c = (admin_conn){.shared = shared, .net = net, .serial = serial};
         c->exchange.box = &shared->box;
-        c->setup = (http1_setup){HTTP1_REQUEST, host_allowed, on_body, c, LIMIT_ADMIN_CONFIG_BYTES};
+        c->setup = (http1_setup){HTTP1_REQUEST, host_allowed, on_body, c, BOX_BUNDLE_BYTES};
         c->clock.fire = on_clock;
         c->clock.ctx = c;
         arena_init(&c->exchange.memory, LIMIT_ADMIN_MEMORY_BYTES);

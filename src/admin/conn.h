@@ -35,6 +35,8 @@ typedef struct admin_conn {
         const admin_route *route;
         net_timer clock;  /* head, body, idle */
         uint64_t taken;   /* net_taken when the clock was set */
+        uint64_t swallowed; /* bytes of a body that is no update */
+        bool too_much;   /* and it is longer than any may be */
         err_code verdict; /* on the request, known at its head */
         uint32_t wait_s;  /* with UPSTREAM_RATE: until it may be asked again */
         conn_phase phase;

@@ -1,5 +1,9 @@
 #include "admin/exchange.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "admin/status.h"
 
 static const view json = VIEW_INIT("application/json");
@@ -52,4 +56,47 @@ status_certificates admin_certificates(const admin_box *box)
         status_certificates c = box->certificates;
         c.now_s = box->wall_s();
         return c;
+}
+
+/* Its pages go back to the system, its size stays. */
+static void forget_bundle(const admin_box *box)
+{
+        (void)fallocate(box->bundle, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)BOX_BUNDLE_BYTES);
+}
+
+err admin_upload_begin(admin_exchange *x)
+{
+        admin_box *box = x->box;
+        if (box->bundle < 0 || box->link.fd < 0)
+                return FAIL(NO_BOX);
+        if (box->upload != nullptr)
+                return FAIL(BOX_BUSY);
+        forget_bundle(box);
+        box->upload = x;
+        x->uploaded = 0;
+        return OK;
+}
+
+err admin_upload_take(admin_exchange *x, view piece)
+{
+        if (piece.len > BOX_BUNDLE_BYTES - x->uploaded)
+                return FAIL(TOO_LARGE);
+        while (piece.len > 0) {
+                ssize_t n = pwrite(x->box->bundle, piece.data, piece.len, (off_t)x->uploaded);
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n <= 0)
+                        return FAIL(NO_ROOM);
+                x->uploaded += (uint64_t)n;
+                piece = view_slice(piece, (size_t)n, piece.len);
+        }
+        return OK;
+}
+
+void admin_upload_end(admin_exchange *x)
+{
+        if (x->box->upload != x)
+                return;
+        x->box->upload = nullptr;
+        forget_bundle(x->box);
 }

@@ -27,6 +27,8 @@ typedef struct admin_box {
         int control; /* to the supervisor */
         keeper_link keeper;
         box_link link;          /* to PID 1 of the appliance */
+        int bundle;             /* memory of BOX_BUNDLE_BYTES for an update; -1: none */
+        admin_exchange *upload; /* who fills it; null: nobody */
         view metrics;           /* the published snapshot */
         admin_exchange *reload; /* who waits for WIRE_RELOADED; null: nobody */
         bool reloading;         /* the supervisor has not answered yet */
@@ -44,6 +46,7 @@ struct admin_exchange {
         arena memory; /* ends with the exchange */
         keeper_call call;
         box_call box_call;
+        uint64_t uploaded; /* bytes */
         region file;        /* an export, assembled from its parts */
         uint64_t sequence;  /* of that export */
         keeper_export_file asked; /* which of its files */
@@ -73,6 +76,11 @@ void admin_answer_fault(admin_exchange *x, uint16_t status, const config_fault *
 /* Room for a JSON document in the exchange's memory, and its answer; a document that did not fit is an error. */
 emit admin_document(admin_exchange *x);
 void admin_answer_document(admin_exchange *x, uint16_t status, const emit *document);
+
+/* The memory for updates: begins empty, takes what comes, is empty again. err NO_BOX, BOX_BUSY; NO_ROOM */
+err admin_upload_begin(admin_exchange *x);
+err admin_upload_take(admin_exchange *x, view piece);
+void admin_upload_end(admin_exchange *x);
 
 /* Asks the keeper. `done` gets the exchange. */
 void admin_ask(admin_exchange *x, keeper_op op, view payload, void (*done)(void *ctx, err_code code, view answer));

@@ -36,6 +36,7 @@ static const admin_fault rows[] = {
         {ERR_NO_KEEPER, 503, "no_keeper", "The keeper role is not there. It is started again by itself."},
         {ERR_AGAIN, 504, "keeper_timeout", "The keeper did not answer in time. What was asked may still happen."},
         {ERR_NO_BOX, 404, "no_box", "This relay does not run as an appliance: its host is not its own."},
+        {ERR_BOX_BUSY, 409, "box_busy", "Another update is on its way to this box. Try again when it has ended."},
         {ERR_BOX_LATE, 504, "box_timeout", "The box did not answer in time. What was asked may still happen."},
         {ERR_LAST_SLOT, 409, "last_slot", "The last passphrase or key file of the vault stays. Add another one first."},
         {ERR_NO_TPM, 409, "no_tpm",

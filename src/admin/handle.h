@@ -18,6 +18,10 @@ void handle_reloaded(admin_box *box, const wire_message *m);
 void handle_appliance(admin_exchange *x);
 void handle_appliance_restart(admin_exchange *x);
 void handle_appliance_power_off(admin_exchange *x);
+void handle_appliance_update(admin_exchange *x);
+void handle_appliance_update_keys(admin_exchange *x);
+void handle_appliance_roll_back(admin_exchange *x);
+void handle_appliance_factory_reset(admin_exchange *x);
 
 /* handle_vault.c */
 void handle_vault(admin_exchange *x);

@@ -30,6 +30,10 @@ static const admin_route rows[] = {
         {HTTP1_POST,    VIEW_INIT("/admin/v1/vault/credentials"),   false,  true,   handle_credential_put},
         {HTTP1_DELETE,  VIEW_INIT("/admin/v1/vault/credentials/"),  true,   false,  handle_credential_remove},
         {HTTP1_GET,     VIEW_INIT("/admin/v1/box"),                 false,  false,  handle_appliance},
+        {HTTP1_POST,    VIEW_INIT("/admin/v1/box/update"),          false,  false,  handle_appliance_update},
+        {HTTP1_POST,    VIEW_INIT("/admin/v1/box/update-keys"),     false,  true,   handle_appliance_update_keys},
+        {HTTP1_POST,    VIEW_INIT("/admin/v1/box/roll-back"),       false,  false,  handle_appliance_roll_back},
+        {HTTP1_POST,    VIEW_INIT("/admin/v1/box/factory-reset"),   false,  true,   handle_appliance_factory_reset},
         {HTTP1_POST,    VIEW_INIT("/admin/v1/box/restart"),         false,  false,  handle_appliance_restart},
         {HTTP1_POST,    VIEW_INIT("/admin/v1/box/power-off"),       false,  false,  handle_appliance_power_off},
         {HTTP1_POST,    VIEW_INIT("/admin/v1/keys/hash"),           false,  true,   handle_key_hash},
@@ -55,8 +59,12 @@ view route_query(view target)
         return path < target.len ? view_slice(target, path + 1, target.len) : (view){};
 }
 
+bool route_uploads(const admin_route *r) { return r->handle == handle_appliance_update; }
+
 size_t route_body_most(const admin_route *r)
 {
+        if (route_uploads(r))
+                return BOX_BUNDLE_BYTES;
         return r->handle == handle_config_put ? LIMIT_ADMIN_CONFIG_BYTES : LIMIT_ADMIN_BODY_BYTES;
 }
 

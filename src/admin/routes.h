@@ -16,6 +16,9 @@ typedef struct admin_route {
 /* What stands behind the question mark; empty: nothing. */
 view route_query(view target);
 
+/* Its body goes into the memory for updates as it comes. */
+bool route_uploads(const admin_route *r);
+
 /* How large its body may be: one address takes a whole configuration. */
 size_t route_body_most(const admin_route *r);
 

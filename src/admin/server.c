@@ -58,6 +58,7 @@ static err start(admin_server *s)
                            .catalog = s->setup.catalog,
                            .version = s->setup.version,
                            .commit = s->setup.commit,
+                           .bundle = -1,
                            .control = s->setup.control};
         box->wall_s = s->setup.wall_s;
         box->access = (admin_access){.catalog = s->setup.catalog,
@@ -98,6 +99,8 @@ err admin_server_new(const admin_setup *setup, admin_server **out)
 }
 
 void admin_server_keeper(admin_server *s, int fd) { keeper_link_attach(&s->shared.box.keeper, fd); }
+
+void admin_server_bundle(admin_server *s, int fd) { s->shared.box.bundle = fd; }
 
 void admin_server_box(admin_server *s, int fd)
 {

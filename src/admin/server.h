@@ -40,6 +40,8 @@ void admin_server_keeper(admin_server *s, int fd);
 
 /* The channel to PID 1 of the appliance; the descriptor is taken. */
 void admin_server_box(admin_server *s, int fd);
+/* The memory that updates are gathered in; the descriptor stays the caller's. */
+void admin_server_bundle(admin_server *s, int fd);
 void admin_server_tell_box(admin_server *s, box_op op, view payload);
 
 /* WIRE_RELOADED has come. */

@@ -14,12 +14,14 @@
 typedef enum box_op : uint32_t {
         /* asks */
         BOX_STATUS = 1,    /* lines `key value` (box_line); none of them is a secret */
-        BOX_UPDATE,        /* with a memfd that holds a bundle; 1 byte: BOX_FLAG_ bits. Answered when it is installed */
-        BOX_ROLL_BACK,     /* the other slot is started next. Answered before the box restarts, if it was to */
+        BOX_UPDATE,        /* with a memfd that holds a bundle; 1 byte: BOX_FLAG_ bits. Answered when it is installed,
+                              by lines: version, pcr4, pcr11 */
+        BOX_ROLL_BACK,     /* the other slot is started next. Answered when that is written, by a line: version */
         BOX_RESTART,       /* orderly: drain, final export, start again */
         BOX_POWER_OFF,
         BOX_FACTORY_RESET, /* the bytes BOX_RESET_WORD: the state partition is emptied, and the box starts again */
         BOX_NETWORK,       /* lines of box.conf: the network's settings from now on */
+        BOX_UPDATE_KEYS,   /* three public keys of minisign, a line each, for a box that has none yet */
         /* tells */
         BOX_TELL_IDENTITY = 32, /* box_identity */
         BOX_TELL_ALIVE,         /* of the supervisor, every few seconds: it turns */
@@ -28,7 +30,7 @@ typedef enum box_op : uint32_t {
 constexpr size_t BOX_MESSAGE_BYTES = 4080;
 /* The memory an update is gathered in; what is larger is no bundle. */
 constexpr size_t BOX_BUNDLE_BYTES = 64 * 1024 * 1024;
-enum : uint8_t { BOX_FLAG_OLDER = 1, BOX_FLAG_RESTART = 2 }; /* an older version is meant; start it at once */
+enum : uint8_t { BOX_FLAG_OLDER = 1 }; /* an older version is meant */
 #define BOX_RESET_WORD "forget everything"
 
 /* `code` of an answer: err_code of base/result; unless NONE, `bytes` is one sentence for the operator. */

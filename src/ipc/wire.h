@@ -82,6 +82,7 @@ typedef enum grant_id : uint16_t {
         GRANT_CONSOLE,    /* keeper: the box's console at the other end of a pair, for STATUS and UNLOCK alone */
         GRANT_KEY_FILE,   /* keeper: the key file, when the box opens its vault by one */
         GRANT_BOX_FACTS,  /* keeper, admin: base/box_facts memfd, on the appliance alone */
+        GRANT_BUNDLE,     /* admin: a memfd of BOX_BUNDLE_BYTES, not to be resized: an update is gathered there */
         GRANT_BOX,        /* admin: the channel to PID 1 of the appliance (base/box_wire); none elsewhere */
         GRANT_TPM,        /* keeper: the TPM, when there is one */
         GRANT_CLAIM,      /* admin: the file with the code by which a box without configuration is claimed */

@@ -22,7 +22,7 @@
 enum : uint64_t { FIRST_DAY_S = 1577836800, LAST_DAY_S = 4102444799 };
 
 typedef struct admin_role {
-        int listen, keeper, box; /* -1: not granted yet */
+        int listen, keeper, box, bundle; /* -1: not granted yet */
         const board *board;
         const box_facts *facts; /* null: this is no box */
         catalog *catalog;
@@ -96,6 +96,9 @@ static err granted(admin_role *a, uint16_t what, int fd)
                         admin_server_keeper(a->server, fd);
                 else
                         replace(&a->keeper, fd);
+                return OK;
+        case GRANT_BUNDLE:
+                replace(&a->bundle, fd);
                 return OK;
         case GRANT_BOX:
                 if (a->server != nullptr)
@@ -323,6 +326,7 @@ static err open_server(admin_role *a)
         TRY(admin_server_new(&setup, &a->server));
         if (a->keeper >= 0)
                 admin_server_keeper(a->server, a->keeper);
+        admin_server_bundle(a->server, a->bundle);
         if (a->box >= 0)
                 admin_server_box(a->server, a->box);
         a->control = net_watch_start(a->loop, WIRE_CONTROL_FD, on_control, a);
@@ -368,7 +372,7 @@ static int refuse(const config_fault *fault)
 
 int main(void)
 {
-        admin_role a = {.listen = -1, .keeper = -1, .box = -1, .claim = -1};
+        admin_role a = {.listen = -1, .keeper = -1, .box = -1, .bundle = -1, .claim = -1};
         config_fault fault = {};
         event_setup("admin", 2);
         if (failed(sandbox_enter(ROLE_ADMIN)))

@@ -83,6 +83,22 @@ static const verb verbs[] = {
          "write them to a folder; private keys stay in the vault"},
         {"config", "push",   config_push,  "DIR",   1, 1,   BY_ADMIN,
          "send a folder; it serves or nothing changes. Without private keys in it, what is not in the folder stays"},
+        {"update", "",       box_update,   "FILE",  1, 1,   BY_ADMIN "--older --restart ",
+         "give an appliance its next version; it is started by the next restart, three times at most until it has run "
+         "a minute, and otherwise the version before is back"},
+        {"box",    "status", box_status,   "",      0, 0,   BY_ADMIN "--json ",
+         "what an appliance says of itself: version, slots, update keys"},
+        {"box",    "restart", box_restart, "",      0, 0,   BY_ADMIN,
+         "finish what runs, write the final export, start the appliance again"},
+        {"box",    "power-off", box_power_off, "",  0, 0,   BY_ADMIN,
+         "the same, and switch it off"},
+        {"box",    "roll-back", box_roll_back, "",  0, 0,   BY_ADMIN "--restart ",
+         "start the version in the other slot next"},
+        {"box",    "update-keys", box_update_keys, "FILE", 1, 1, BY_ADMIN,
+         "give an appliance that has none its three update keys, public keys of minisign; only a factory reset takes "
+         "them away"},
+        {"box",    "factory-reset", box_factory_reset, "", 0, 0, BY_ADMIN "--stdin ",
+         "forget everything: vault, keys, settings, exports; asks for the words 'forget everything'"},
         {"check",  "",       check_files,  "FILE...", 1, 64, " --json ",
          "read lethe.json or policy files as lethed would, and say what is wrong and where"},
         {"status", "",       admin_status, "",      0, 0,   BY_ADMIN "--json ",
@@ -143,6 +159,8 @@ static const struct option {
         {"--admin-plane", nullptr, "the certificate of the admin plane instead of the callers'",
          offsetof(lethectl, admin_plane)},
         {"--downgrade",  nullptr, "as if the caller allowed a lesser model", offsetof(lethectl, downgrade)},
+        {"--older",      nullptr, "an older version is meant",                            offsetof(lethectl, older)},
+        {"--restart",    nullptr, "and restart the appliance",                            offsetof(lethectl, restart)},
         {"--json",       nullptr, "answer in JSON",                                       offsetof(lethectl, json)},
 };
 /* clang-format on */

@@ -39,6 +39,8 @@ typedef struct lethectl {
         const char *fingerprint; /* --fingerprint */
         const char *file;       /* --file */
         bool        admin_plane; /* --admin-plane */
+        bool        older;      /* --older */
+        bool        restart;    /* --restart */
         bool        json;       /* --json */
         bool        from_stdin; /* --stdin */
         bool        light;      /* --light */
@@ -121,6 +123,8 @@ verb_fn vault_slot;
 verb_fn key_make, admin_token;
 /* lethectl_export.c */
 verb_fn export_pull, export_now, export_list, export_ack;
+/* lethectl_box.c */
+verb_fn box_update, box_status, box_restart, box_power_off, box_roll_back, box_update_keys, box_factory_reset;
 /* lethectl_check.c */
 verb_fn check_files;
 /* lethectl_config.c */

@@ -19,6 +19,8 @@ struct https_client {
         char authority[LIMIT_HOST_BYTES + 16]; /* the Host field */
         uint8_t token[512];
         size_t token_len;
+        void (*sent)(void *ctx, size_t bytes); /* null: nobody asks */
+        void *sent_ctx;
 };
 
 /* One request on its way. */
@@ -33,6 +35,7 @@ typedef struct call {
         net_timer deadline;
         err result;
         net_end end;
+        size_t given; /* bytes of the request's body */
         bool full;
 } call;
 
@@ -202,6 +205,12 @@ err https_open_only(const char *url, https_known *known, view token, https_clien
         return client_open(url, &setup, token, out, why);
 }
 
+void https_watch(https_client *c, void (*sent)(void *ctx, size_t bytes), void *ctx)
+{
+        c->sent = sent;
+        c->sent_ctx = ctx;
+}
+
 void https_close(https_client *c) { wipe(c->token, sizeof c->token); }
 
 /* ---- one call ---- */
@@ -215,6 +224,21 @@ static void finish(call *k, err result)
         net_timer_clear(k->client->loop, &k->deadline);
         net_loop_stop(k->client->loop);
 }
+
+/* In pieces, as they are taken: a body may be as large as an update. */
+static void give_body(call *k)
+{
+        view body = k->request->body;
+        while (k->conn != nullptr && k->given < body.len && net_unsent(k->conn) < LIMIT_QUEUE_HIGH_BYTES) {
+                view piece = view_slice(body, k->given, k->given + LIMIT_READ_BYTES);
+                k->given += piece.len;
+                net_write(k->conn, piece);
+        }
+        if (k->client->sent != nullptr)
+                k->client->sent(k->client->sent_ctx, k->given);
+}
+
+static void on_drained(void *ctx) { give_body(ctx); }
 
 static void on_opened(void *ctx)
 {
@@ -240,7 +264,7 @@ static void on_opened(void *ctx)
                 finish(k, FAIL(OUT_OF_RANGE));
         } else {
                 net_write(k->conn, (view){e.bytes, e.len});
-                net_write(k->conn, q->body);
+                give_body(k);
         }
         wipe(room, sizeof room);
 }
@@ -315,7 +339,7 @@ static void explain(const call *k, https_why *why)
 
 err https_call(https_client *c, const https_request *q, https_answer *a, https_why *why)
 {
-        static const net_user user = {on_opened, on_data, nullptr, on_closed};
+        static const net_user user = {on_opened, on_data, on_drained, on_closed};
         call k = {.client = c, .request = q, .answer = a, .end = NET_UNREACHABLE};
         *a = (https_answer){};
         region_init(&a->body, CONTAINER_SLOT_BYTES);

@@ -32,6 +32,9 @@ typedef struct https_known {
 err https_open_only(const char *url, https_known *known, view token, https_client **out, https_why *why);
 void https_close(https_client *c);
 
+/* Tells of every call's body how many bytes of it are on their way. */
+void https_watch(https_client *c, void (*sent)(void *ctx, size_t bytes), void *ctx);
+
 typedef struct https_request {
         const char *method;
         view path;

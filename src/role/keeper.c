@@ -102,6 +102,7 @@ static err granted(keeper *k, const wire_message *m, int fd)
         case GRANT_RESOLVER:
         case GRANT_RESOLV_CONF:
         case GRANT_BOX:
+        case GRANT_BUNDLE:
         case GRANT_CLAIM:
                 break;
         }

@@ -82,6 +82,11 @@ static const allowance state[] = {
 /* The configuration in the state, handed to the supervisor as memory that nobody changes. */
 static const allowance handing[] = {CALL(memfd_create), IF_EQ(fcntl, 1, F_ADD_SEALS)};
 
+/* An update as it comes, into memory that came with a fixed size; 3: its pages are given back. */
+static const allowance gathering[] = {
+        CALL(pwrite64), IF_EQ(fallocate, 1, 3 /* FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE */),
+};
+
 /* The supervisor starts roles, and a filter outlives exec: what a role needs until it closes its own sandbox stands
  * here too, so the supervisor itself cannot be kept from making sockets. It is kept from binding addresses, from files
  * but for reading (openat2 shows its flags to Landlock only), and from all that has no row. */
@@ -115,20 +120,20 @@ constexpr uint64_t MIB = 1024 * 1024;
 static const struct role_row {
         uint64_t descriptors, address_space; /* 0: as inherited */
         bool     may_connect, may_read_files;
-        list     lists[6];
+        list     lists[8];
 } roles[ROLE_CONSOLE + 1] = {
         [ROLE_KEEPER]     = {LIMIT_COLUMNS + 192, 2048 * MIB, false, false,
                              {LIST(everyone), LIST(state), LIST(handing)}},
         [ROLE_RESOLVER]   = {1024, 512 * MIB, true, false,
                              {LIST(everyone), LIST(connections), LIST(dialing), LIST(questions)}},
-        [ROLE_ADMIN]      = {256, 512 * MIB, false, false, {LIST(everyone), LIST(connections)}},
+        [ROLE_ADMIN]      = {256, 512 * MIB, false, false, {LIST(everyone), LIST(connections), LIST(gathering)}},
         [ROLE_RELAY]      = {LIMIT_CONNECTIONS + 2 * LIMIT_EXCHANGES + LIMIT_POOL_IDLE + 64, 0, true, false,
                              {LIST(everyone), LIST(connections), LIST(dialing)}},
         /* Argon2id of a slot that someone made on a larger machine; files are descriptors that came open. */
         [ROLE_CONSOLE]    = {16, 1280 * MIB, false, false, {LIST(everyone)}},
         [ROLE_SUPERVISOR] = {0, 0, true, true,
                              {LIST(everyone), LIST(connections), LIST(dialing), LIST(questions), LIST(state),
-                              LIST(supervising)}},
+                              LIST(supervising), LIST(gathering)}},
 };
 /* clang-format on */
 

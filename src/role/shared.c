@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/box_wire.h"
 #include "base/event.h"
 #include "role/supervise.h"
 #include "usage/ledger.h"
@@ -66,6 +67,9 @@ err shared_make(supervisor *s)
         s->vault_key_fd = secret_memory("vault", VAULT_KEY_BYTES);
         s->ring_wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         if (s->board_fd < 0 || s->ledger_fd < 0 || s->lease_fd < 0 || s->vault_key_fd < 0 || s->ring_wake < 0)
+                return FAIL(SYSTEM);
+        s->bundle = s->box_channel >= 0 ? plain_memory("bundle", BOX_BUNDLE_BYTES) : -1;
+        if (s->box_channel >= 0 && s->bundle < 0)
                 return FAIL(SYSTEM);
         s->board = mmap(nullptr, sizeof(board), PROT_READ | PROT_WRITE, MAP_SHARED, s->board_fd, 0);
         if (s->board == MAP_FAILED)

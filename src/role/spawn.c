@@ -157,6 +157,7 @@ static void grants(supervisor *s, child *c)
                 grant(c, GRANT_LISTEN, 0, 0, s->admin_listener);
                 grant(c, GRANT_BOARD, 0, 0, s->board_fd);
                 grant(c, GRANT_BOX_FACTS, 0, 0, s->box == nullptr ? -1 : s->box_facts);
+                grant(c, GRANT_BUNDLE, 0, 0, s->bundle);
                 grant(c, GRANT_BOX, 0, 0, s->box_channel);
                 grant(c, GRANT_CLAIM, 0, 0, s->claim);
                 break;

@@ -85,6 +85,7 @@ typedef struct supervisor {
         uint32_t    relays;
         int         admin_listener;
         int         console; /* a pair with the console of the box; -1: none */
+        int         bundle;      /* memfd of BOX_BUNDLE_BYTES for the admin role; -1: no appliance */
         int         box_channel; /* to PID 1 of the appliance (base/box_wire); -1: no appliance */
         int         programs; /* folder of the executables */
         int         null;     /* /dev/null to read: standard input and output of every role */

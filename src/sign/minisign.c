@@ -18,8 +18,9 @@ enum : size_t {
 static_assert(sizeof((minisign_key){}.secret) == crypto_sign_SECRETKEYBYTES);
 static_assert(sizeof((minisign_key){}.public_key) == PUBLIC_BYTES);
 
-/* Pure Ed25519 over the file itself. The other form, "ED", signs a hash, and signify cannot read it. */
-static const uint8_t algorithm[2] = "Ed";
+/* Pure Ed25519 over the file itself. The other form signs a hash: signify cannot read it, minisign writes it unless
+ * told otherwise. */
+static const uint8_t algorithm[2] = "Ed", prehashed[2] = "ED";
 
 #define UNTRUSTED "untrusted comment: "
 #define TRUSTED   "trusted comment: "
@@ -135,6 +136,17 @@ static err base64_line(view *rest, uint8_t *out, size_t bytes)
         return len == bytes ? OK : FAIL(BAD_FILE);
 }
 
+err minisign_public_read(view line, minisign_public *out)
+{
+        uint8_t key[PUBLIC_LINE_BYTES];
+        TRY(base64_line(&line, key, sizeof key));
+        if (line.len > 0 || memcmp(key, algorithm, sizeof algorithm) != 0)
+                return FAIL(BAD_FILE);
+        memcpy(out->number, key + sizeof algorithm, NUMBER_BYTES);
+        memcpy(out->key, key + PREFIX_BYTES, PUBLIC_BYTES);
+        return OK;
+}
+
 err minisign_verify(view public_file, view signature_file, view file)
 {
         uint8_t key[PUBLIC_LINE_BYTES], line[LINE_BYTES], global[SIGNATURE_BYTES];
@@ -148,12 +160,19 @@ err minisign_verify(view public_file, view signature_file, view file)
         TRY(base64_line(&signature_file, global, sizeof global));
         if (public_file.len > 0 || signature_file.len > 0 || !trusted_valid(trusted))
                 return FAIL(BAD_FILE);
-        if (memcmp(key, algorithm, sizeof algorithm) != 0 || memcmp(line, algorithm, sizeof algorithm) != 0)
+        const bool hashed = memcmp(line, prehashed, sizeof prehashed) == 0;
+        const bool plain = memcmp(line, algorithm, sizeof algorithm) == 0;
+        if (memcmp(key, algorithm, sizeof algorithm) != 0 || (!hashed && !plain))
                 return FAIL(BAD_FILE);
 
         if (memcmp(key + sizeof algorithm, line + sizeof algorithm, NUMBER_BYTES) != 0)
                 return FAIL(BAD_SIGNATURE);
         const uint8_t *public_key = key + PREFIX_BYTES;
+        uint8_t        hash[crypto_generichash_BYTES_MAX];
+        if (hashed) {
+                crypto_generichash(hash, sizeof hash, file.data, file.len, nullptr, 0);
+                file = (view){hash, sizeof hash};
+        }
         if (crypto_sign_verify_detached(line + PREFIX_BYTES, file.data, file.len, public_key) != 0)
                 return FAIL(BAD_SIGNATURE);
         size_t len = join(joined, line + PREFIX_BYTES, trusted);

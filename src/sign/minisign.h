@@ -26,7 +26,15 @@ err minisign_write(const minisign_key *k, view file, view trusted, emit *out);
 /* Appends the public key file. */
 void minisign_write_public(const uint8_t number[static 8], const uint8_t public_key[static 32], emit *out);
 
-/* Checks a signature file against a public key file. err BAD_FILE, BAD_SIGNATURE */
+/* A public key as the second line of its file has it. */
+typedef struct minisign_public {
+        uint8_t number[8], key[32];
+} minisign_public;
+
+/* err BAD_FILE */
+err minisign_public_read(view line, minisign_public *out);
+
+/* Checks a signature file, of either of minisign's forms, against a public key file. err BAD_FILE, BAD_SIGNATURE */
 err minisign_verify(view public_file, view signature_file, view file);
 
 #endif

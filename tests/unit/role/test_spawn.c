@@ -54,6 +54,7 @@ static void each_role_has_its_own(void)
         const given       resolver[] = {{GRANT_RESOLV_CONF, s->resolv_conf, 0, 0}};
         const given       admin[] = {{GRANT_LISTEN, s->admin_listener, 0, 0},
                                      {GRANT_BOARD, s->board_fd, 0, 0},
+                                     {GRANT_BUNDLE, s->bundle, 0, 0},
                                      {GRANT_BOX, s->box_channel, 0, 0},
                                      {GRANT_CLAIM, s->claim, 0, 0}};
         child            *c[] = {stage_start(&t, ROLE_KEEPER), stage_start(&t, ROLE_RESOLVER), stage_start(&t,
@@ -61,8 +62,8 @@ static void each_role_has_its_own(void)
         tap_ok(granted_exactly(c[0]->pid, keeper, 8), "keeper",
                "is given board, lease, ledger, vault key, state, key file, TPM and bell, and nothing else");
         tap_ok(granted_exactly(c[1]->pid, resolver, 1), "resolver", "is given the name servers' file and nothing else");
-        tap_ok(granted_exactly(c[2]->pid, admin, 4), "admin",
-               "is given its listener, the board, the channel to the box and the claim code, and nothing else");
+        tap_ok(granted_exactly(c[2]->pid, admin, 5), "admin",
+               "is given its listener, the board, room for updates, box channel, claim code, and nothing else");
         born_right(c[0], "keeper");
         born_right(c[1], "resolver");
         born_right(c[2], "admin");
