@@ -40,6 +40,13 @@ class Relay(harness.Relay):
             self.lethed = subprocess.Popen([str(w) for w in command], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         eventually(lambda: self.state_word() == ("open" if wait else "sealed"), 20)
 
+    def die(self):
+        """lethed is killed, and its roles with it: until they are gone the state file is theirs."""
+        family = harness.children(self.lethed.pid)
+        self.lethed.kill()
+        self.lethed.wait()
+        eventually(lambda: not any(pathlib.Path(f"/proc/{pid}").exists() for pid in family), 10)
+
     def vault(self):
         return json.loads(self.admin("GET", "/admin/v1/vault")[1])
 
@@ -75,8 +82,7 @@ def unattended(tap, relay, tpm):
         relay.start()
     with tap.case("and after it was killed, with the TPM still on, time and again"):
         for _ in range(5):
-            relay.lethed.kill()
-            relay.lethed.wait()
+            relay.die()
             relay.start()
     with tap.case("and after the machine was started anew from the same"):
         harness.end(relay.lethed)

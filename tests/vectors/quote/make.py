@@ -73,8 +73,7 @@ def main():
         for _ in range(2):
             relay.ctl("export", "now")
         # An end that leaves no final export, and a start of the machine.
-        relay.lethed.kill()
-        relay.lethed.wait()
+        relay.die()
         tpm.stop()
         tpm.start(BOOT)
         relay.start()
