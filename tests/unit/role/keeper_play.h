@@ -55,7 +55,7 @@ typedef struct play {
         usage_ring  *rings[LIMIT_COLUMNS];
 
         int          tpm; /* 0: none */
-        bool         with_key_file, without_lease, no_policy;
+        bool         with_key_file, without_lease, no_policy, in_state;
         wire_message last; /* READY or REFUSED */
 } play;
 
@@ -192,7 +192,7 @@ static inline void play_grants(play *p)
                 if (p->ring_fds[i] != 0)
                         play_grant(p, GRANT_RING, i, 1, p->ring_fds[i]);
         play_admin(p);
-        play_tell(p, WIRE_START, 0, 0, -1);
+        play_tell(p, WIRE_START, 0, p->in_state ? START_CONFIG_IN_STATE : 0, -1);
 }
 
 static inline bool play_receive(play *p, wire_message *m)
