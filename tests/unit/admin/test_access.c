@@ -10,7 +10,8 @@ static catalog   *c;
 static admin_access a;
 
 /* The judgement of a request that carries this field; null: none. */
-static err_code judge(http1_method method, const char *target, const char *authorization, uint64_t now_ms, uint32_t *wait)
+static err_code judge(http1_method method, const char *target, const char *authorization, uint64_t now_ms,
+        uint32_t *wait)
 {
         http1_head head = {.method = method, .target = view_of_text(target)};
         uint32_t   ignored;

@@ -19,8 +19,9 @@ static err take(view json)
 
 static void whole(void)
 {
-        static const view json = VIEW_INIT("{\"files\":{\"lethe.json\":{\"text\":\"{}\\n\"},\"tls/server.key\":{\"sealed\":"
-                                           "\"QUJD\"},\"ca/v.pem\":{\"text\":\"\"}},\"opens\":\"key-file\",\"partial\":true}");
+        static const view json = VIEW_INIT("{\"files\":{\"lethe.json\":{\"text\":\"{}\\n\"},"
+                                           "\"tls/server.key\":{\"sealed\":\"QUJD\"},\"ca/v.pem\":{\"text\":\"\"}},"
+                                           "\"opens\":\"key-file\",\"partial\":true}");
         body_file f;
         size_t at = 0;
         tap_ok(!failed(take(json)) && stage.partial == 1 && stage.opens == STORE_OPENS_KEY_FILE, "body_config",
@@ -54,11 +55,13 @@ static void faults(void)
                 {"UNKNOWN_NAME", "/files/..~1x", VIEW_INIT("{\"files\":{\"../x\":{\"text\":\"\"}}}")},
                 {"WRONG_TYPE", "/files/lethe.json", VIEW_INIT("{\"files\":{\"lethe.json\":\"\"}}")},
                 {"BAD_VALUE", "/files/lethe.json", VIEW_INIT("{\"files\":{\"lethe.json\":{}}}")},
-                {"BAD_VALUE", "/files/lethe.json", VIEW_INIT("{\"files\":{\"lethe.json\":{\"text\":\"\",\"sealed\":\"\"}}}")},
+                {"BAD_VALUE", "/files/lethe.json",
+                        VIEW_INIT("{\"files\":{\"lethe.json\":{\"text\":\"\",\"sealed\":\"\"}}}")},
                 {"BAD_VALUE", "/files/lethe.json", VIEW_INIT("{\"files\":{\"lethe.json\":{\"sealed\":\"%\"}}}")},
                 {"NOT_SEALED", "/files/tls~1admin.key", VIEW_INIT("{\"files\":{\"tls/admin.key\":{\"text\":\"\"}}}")},
                 {"WRONG_TYPE", "/files/lethe.json/text", VIEW_INIT("{\"files\":{\"lethe.json\":{\"text\":1}}}")},
-                {"UNKNOWN_WORD", "/opens", VIEW_INIT("{\"files\":{\"lethe.json\":{\"text\":\"\"}},\"opens\":\"persn\"}")},
+                {"UNKNOWN_WORD", "/opens",
+                        VIEW_INIT("{\"files\":{\"lethe.json\":{\"text\":\"\"}},\"opens\":\"persn\"}")},
                 {"WRONG_TYPE", "/partial", VIEW_INIT("{\"files\":{\"lethe.json\":{\"text\":\"\"}},\"partial\":1}")},
                 {"DUPLICATE_KEY", "", VIEW_INIT("{\"files\":{},\"files\":{}}")},
         };
@@ -105,7 +108,8 @@ static void slots(void)
         tap_ok(!failed(body_create(view_of_text(json), &q, &fault)) && q.slot.kind == SLOT_PASSPHRASE && q.slot.ops == 3
                        && q.slot.mem_bytes == 8388608,
                "body", "or a passphrase, with its numbers");
-        (void)snprintf(json, sizeof json, "{\"kind\":\"passphrase\",\"salt\":\"%.32s\",\"sealed\":\"%s\"}", zeros, zeros);
+        (void)snprintf(json, sizeof json, "{\"kind\":\"passphrase\",\"salt\":\"%.32s\",\"sealed\":\"%s\"}", zeros,
+                zeros);
         tap_ok(failed(body_create(view_of_text(json), &q, &fault)) && strcmp(fault.code, "MISSING_KEY") == 0, "body",
                "which it needs");
         (void)snprintf(json, sizeof json, "{\"kind\":\"key-file\",\"salt\":\"%.31s\",\"sealed\":\"%s\"}", zeros, zeros);

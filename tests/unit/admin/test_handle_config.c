@@ -72,11 +72,13 @@ static void refuses_one(void)
         good = next(KEEPER_STAGE_BEGIN, ERR_NONE) && next(KEEPER_STAGE_PART, ERR_NO_ROOM);
         tap_ok(good && answer_has(422, "TOO_LARGE"), "config", "so is what is too large");
         handle_config_put(harness_exchange("", two));
-        tap_ok(next(KEEPER_STAGE_BEGIN, ERR_SEALED) && answer_has(503, "vault_sealed"), "config", "a sealed vault says so");
+        tap_ok(next(KEEPER_STAGE_BEGIN, ERR_SEALED) && answer_has(503, "vault_sealed"), "config",
+               "a sealed vault says so");
         handle_config_put(harness_exchange("", two));
         good = next(KEEPER_STAGE_BEGIN, ERR_NONE) && next(KEEPER_STAGE_PART, ERR_NONE)
                && next(KEEPER_STAGE_PART, ERR_NONE) && next(KEEPER_STAGE_TRY, ERR_KEY_BUSY);
-        tap_ok(good && answer_has(409, "busy") && !h.box.reloading, "config", "a keeper that tries another one is busy");
+        tap_ok(good && answer_has(409, "busy") && !h.box.reloading, "config",
+               "a keeper that tries another one is busy");
         h.box.reloading = true;
         handle_config_put(harness_exchange("", two));
         tap_ok(answer_has(409, "busy"), "config", "so is a box that reloads");
@@ -87,7 +89,8 @@ static void refuses_one(void)
 
 static void reads(void)
 {
-        keeper_config_row rows[2] = {{.name = "lethe.json", .bytes = 5, .sha256 = {1}}, {.name = "tls/admin.key", .bytes = 9}};
+        keeper_config_row rows[2] = {{.name = "lethe.json", .bytes = 5, .sha256 = {1}}, {.name = "tls/admin.key",
+                .bytes = 9}};
         memset(rows[1].name + 13, 0, sizeof rows[1].name - 13);
         handle_config(harness_exchange("", ""));
         tap_ok(keeper_round(KEEPER_CONFIG_LIST, ERR_NONE, rows, sizeof rows)
@@ -139,7 +142,8 @@ static void sets_up(void)
         tap_ok(keeper_round(KEEPER_CREATE, ERR_EXISTS, nullptr, 0) && answer_has(409, "exists"), "setup", "once");
         uint32_t index = 3;
         handle_slot_add(harness_exchange("", json));
-        tap_ok(keeper_round(KEEPER_SLOT_ADD, ERR_NONE, &index, sizeof index) && answer_is(200, "{\"slot\":3}\n"), "slots",
+        tap_ok(keeper_round(KEEPER_SLOT_ADD, ERR_NONE, &index, sizeof index) && answer_is(200, "{\"slot\":3}\n"),
+               "slots",
                "another way to open it");
         handle_slot_add(harness_exchange("", "{\"kind\":\"tpm\"}"));
         tap_ok(keeper_round(KEEPER_TPM_SEAL, ERR_NO_TPM, nullptr, 0) && answer_has(409, "no_tpm"), "slots",
@@ -147,7 +151,8 @@ static void sets_up(void)
         handle_slot_remove(harness_exchange("9", ""));
         tap_ok(answer_has(404, "not_found"), "slots", "a slot that there is not");
         handle_slot_remove(harness_exchange("3", ""));
-        tap_ok(keeper_round(KEEPER_SLOT_REMOVE, ERR_NONE, nullptr, 0) && answer_has(200, "ok"), "slots", "and one there is");
+        tap_ok(keeper_round(KEEPER_SLOT_REMOVE, ERR_NONE, nullptr, 0) && answer_has(200, "ok"), "slots",
+               "and one there is");
 }
 
 static void of_a_folder(void)

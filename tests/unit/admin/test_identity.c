@@ -13,7 +13,8 @@ static bool hears(uint64_t ms)
         harness_run();
         net_timer_clear(h.box.loop, &late);
         int fd;
-        return !failed(box_receive(h.pid1, &told, &fd)) && told.op == BOX_TELL_IDENTITY && told.len == sizeof(box_identity);
+        return !failed(box_receive(h.pid1, &told, &fd)) && told.op == BOX_TELL_IDENTITY
+                && told.len == sizeof(box_identity);
 }
 
 static box_identity identity(void)
@@ -40,14 +41,16 @@ int main(void)
         s.open = 0;
         tap_ok(keeper_hears(KEEPER_STATUS, &m), "identity", "the keeper is asked");
         keeper_says(KEEPER_STATUS, ERR_NONE, &s, sizeof s);
-        tap_ok(hears(50) && identity().export_key[0] == 0, "identity", "before there is a vault there is no export key");
+        tap_ok(hears(50) && identity().export_key[0] == 0, "identity",
+               "before there is a vault there is no export key");
         tap_ok(!hears(1500), "identity", "nothing new is not told");
         atomic_store(&h.board->keeper, KEEPER_OPEN);
         (void)hears(1500);
         s.open = 1;
         tap_ok(keeper_hears(KEEPER_STATUS, &m), "identity", "a vault that was opened is asked for");
         keeper_says(KEEPER_STATUS, ERR_NONE, &s, sizeof s);
-        tap_ok(hears(50) && memcmp(identity().export_key, "Ed\x08", 3) == 0 && identity().export_key[10] == 9, "identity",
+        tap_ok(hears(50) && memcmp(identity().export_key, "Ed\x08", 3) == 0 && identity().export_key[10] == 9,
+               "identity",
                "and its export key told, as in minisign's file");
         identity_end(&t);
         return harness_done();

@@ -142,7 +142,8 @@ static void test_parts(play *p)
                 {"a name that is none", {.name = "x", .total = 3}, "abc", ERR_OUT_OF_RANGE},
                 {"a part beyond its file", {.name = "lethe.json", .total = 2}, "abc", ERR_OUT_OF_RANGE},
                 {"a part that leaves a gap", {.name = "lethe.json", .total = 9, .offset = 1}, "abc", ERR_OUT_OF_RANGE},
-                {"a file beyond the most", {.name = "lethe.json", .total = LIMIT_CONFIG_BYTES + 49}, "a", ERR_OUT_OF_RANGE},
+                {"a file beyond the most", {.name = "lethe.json", .total = LIMIT_CONFIG_BYTES + 49}, "a",
+                        ERR_OUT_OF_RANGE},
                 {"no bytes of a file that has some", {.name = "lethe.json", .total = 2}, "", ERR_OUT_OF_RANGE},
                 {"a flag of another kind", {.name = "lethe.json", .total = 3, .sealed = 2}, "abc", ERR_OUT_OF_RANGE},
                 {"a private key in the clear", {.name = "tls/server.key", .total = 3}, "abc", ERR_BAD_CREDENTIAL},
@@ -150,11 +151,13 @@ static void test_parts(play *p)
                  ERR_BAD_CREDENTIAL},
         };
         for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-                bool good = begin(p, 0, 0) == ERR_NONE && part(p, rows[i].q, view_of_text(rows[i].bytes)) == rows[i].code
+                bool good = begin(p, 0, 0) == ERR_NONE && part(p, rows[i].q,
+                        view_of_text(rows[i].bytes)) == rows[i].code
                             && try_it(p) == ERR_OUT_OF_RANGE;
                 tap_ok(good, SUBJECT, rows[i].sentence);
         }
-        tap_ok(begin(p, 0, 0) == ERR_NONE && part(p, q, VIEW("abc")) == ERR_NONE && try_it(p) == ERR_OUT_OF_RANGE, SUBJECT,
+        tap_ok(begin(p, 0, 0) == ERR_NONE && part(p, q, VIEW("abc")) == ERR_NONE && try_it(p) == ERR_OUT_OF_RANGE,
+               SUBJECT,
                "a file that is not whole is not tried");
         tap_ok(begin(p, 0, 0) == ERR_NONE && try_it(p) == ERR_OUT_OF_RANGE, SUBJECT, "nor a set without a file");
 }
@@ -192,7 +195,8 @@ static void test_tried(play *p)
         tap_ok(says_nothing(p), SUBJECT, "once");
         keeper_config_get get = {.name = "tls/server.key"};
         view              asked = {(uint8_t *)&get, sizeof get};
-        tap_ok(play_ask(p, KEEPER_CONFIG_GET, asked, &answer) == ERR_FORBIDDEN, SUBJECT, "a private key is not given out");
+        tap_ok(play_ask(p, KEEPER_CONFIG_GET, asked, &answer) == ERR_FORBIDDEN, SUBJECT,
+               "a private key is not given out");
         memcpy(get.name, "lethe.json", sizeof "lethe.json");
         tap_ok(play_ask(p, KEEPER_CONFIG_GET, asked, &answer) == ERR_NONE && answer.len == 8 + 10
                        && memcmp(answer.bytes + 8, "other text", 10) == 0,

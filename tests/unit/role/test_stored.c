@@ -112,7 +112,8 @@ static uint64_t serving(void)
 
 static void nothing_yet(void)
 {
-        tap_ok(snapshot_open(t.s, nullptr, "lethe.json") < 0 && errno == ENOENT, SUBJECT, "before the keeper's word there is no file");
+        tap_ok(snapshot_open(t.s, nullptr, "lethe.json") < 0 && errno == ENOENT, SUBJECT,
+               "before the keeper's word there is no file");
         word(CONFIG_STORED, 0, 0);
         admin = spawn_find(t.s, ROLE_ADMIN);
         tap_ok(t.s->told && admin != nullptr && spawn_find(t.s, ROLE_RESOLVER) != nullptr, SUBJECT,
@@ -121,7 +122,8 @@ static void nothing_yet(void)
         stored_turn(t.s);
         tap_ok(t.s->starting < 0 && serving() == 0, SUBJECT, "without a configuration no relay is");
         t.s->reload_asked = true;
-        tap_ok(failed(generation_begin(t.s)) && strcmp(t.s->fault.code, "NO_CONFIG") == 0 && admin_told(1, RELOADED_STORED, 0),
+        tap_ok(failed(generation_begin(t.s)) && strcmp(t.s->fault.code, "NO_CONFIG") == 0 && admin_told(1,
+               RELOADED_STORED, 0),
                SUBJECT, "a reload of nothing is refused with a word");
 }
 
@@ -131,7 +133,8 @@ static void a_trial(void)
         stored_turn(t.s);
         tap_ok(t.s->starting >= 0 && relay(0) != nullptr && relay(1) != nullptr, SUBJECT, "a staged set is tried");
         relays_ready();
-        tap_ok(serving() == 0 && keeper_told(1, 7, 1), SUBJECT, "when all relays are ready the keeper is asked to store it");
+        tap_ok(serving() == 0 && keeper_told(1, 7, 1), SUBJECT,
+               "when all relays are ready the keeper is asked to store it");
         word(CONFIG_KEPT, 8, 0);
         tap_ok(serving() == 0, SUBJECT, "another set's word is not this one's");
         word(CONFIG_KEPT, 7, 0);
@@ -154,7 +157,8 @@ static void one_that_fails(void)
         stored_turn(t.s);
         relays_ready();
         word(CONFIG_LOST, 10, 1);
-        tap_ok(admin_told(4, RELOADED_TRIAL, 0) && strcmp(t.s->fault.code, "NOT_STORED") == 0 && serving() == 7, SUBJECT,
+        tap_ok(admin_told(4, RELOADED_TRIAL, 0) && strcmp(t.s->fault.code, "NOT_STORED") == 0 && serving() == 7,
+               SUBJECT,
                "nor by one that could not be stored");
         bury();
         file("lethe.json", "{}");
@@ -198,7 +202,8 @@ static void a_reload(void)
         stored_turn(t.s);
         relays_ready();
         word(CONFIG_KEPT, 13, 0);
-        tap_ok(admin_told(8, RELOADED_TRIAL, 1) && serving() == 13, SUBJECT, "a set that came meanwhile is tried after it");
+        tap_ok(admin_told(8, RELOADED_TRIAL, 1) && serving() == 13, SUBJECT,
+               "a set that came meanwhile is tried after it");
         bury();
 }
 

@@ -47,13 +47,15 @@ static void test_put(void)
                     && !failed(put(&set, "policy.json", (view){})) && !failed(put(&set, "lethe.json", VIEW("old")));
         uint64_t before = config_set_number(region_view(&set));
         good = good && !failed(put(&set, "lethe.json", VIEW("newer")));
-        tap_ok(good && config_set_count(region_view(&set)) == 4 && !failed(config_set_check(region_view(&set))), SUBJECT,
+        tap_ok(good && config_set_count(region_view(&set)) == 4 && !failed(config_set_check(region_view(&set))),
+               SUBJECT,
                "files are added in any order and replaced");
         tap_ok(config_set_find(region_view(&set), VIEW("lethe.json"), &f) && view_equal(f.bytes, VIEW("newer"))
                        && config_set_find(region_view(&set), VIEW("policy.json"), &f) && f.bytes.len == 0
                        && !config_set_find(region_view(&set), VIEW("tls/server.crt"), &f),
                SUBJECT, "and found again, empty ones too");
-        tap_ok(before != 0 && config_set_number(region_view(&set)) != before, SUBJECT, "another set has another number");
+        tap_ok(before != 0 && config_set_number(region_view(&set)) != before, SUBJECT,
+               "another set has another number");
         size_t at = 0, n = 0;
         view   last = {};
         for (; config_set_next(region_view(&set), &at, &f); n++) {
@@ -86,7 +88,8 @@ static void test_room(void)
                SUBJECT, "one more does not, and changes nothing");
         region_end(&set);
         config_set_init(&set);
-        for (n = 0; n < 8 && !failed(put(&set, (name[4] = (char)('0' + n), name), (view){big, LIMIT_CONFIG_BYTES})); n++)
+        for (n = 0; n < 8 && !failed(put(&set, (name[4] = (char)('0' + n), name), (view){big,
+                LIMIT_CONFIG_BYTES})); n++)
                 continue;
         tap_ok(n == 3 && !failed(config_set_check(region_view(&set))), SUBJECT, "nor more than a megabyte");
         region_end(&set);
@@ -129,7 +132,8 @@ static void test_store(void)
         bool good = !failed(store_set_config(&s, region_view(&set), STORE_OPENS_KEY_FILE));
         store_close(&s);
         good = good && !failed(state_open(&s, fd));
-        tap_ok(good && view_equal(region_view(&s.config), region_view(&set)) && s.opens == STORE_OPENS_KEY_FILE, SUBJECT,
+        tap_ok(good && view_equal(region_view(&s.config), region_view(&set)) && s.opens == STORE_OPENS_KEY_FILE,
+               SUBJECT,
                "a set and how the vault opens are there after a restart");
         good = !failed(store_set_config(&s, (view){}, STORE_OPENS_PERSON));
         tap_ok(good && s.config.len == 0 && s.opens == STORE_OPENS_PERSON, SUBJECT, "a set is replaced as a whole");

@@ -135,7 +135,8 @@ static bool blank_or_whole(int fd, bool whole)
                 store_close(&s);
                 return !whole && !failed(container_is_blank(fd, &blank)) && blank;
         }
-        bool good = s.config.len == 0 && s.chain.next_sequence == 1 && !failed(container_is_blank(fd, &blank)) && !blank;
+        bool good = s.config.len == 0 && s.chain.next_sequence == 1 && !failed(container_is_blank(fd, &blank))
+                && !blank;
         store_close(&s);
         return good;
 }
@@ -177,8 +178,10 @@ static bool old_or_new(int fd, bool whole)
         store s;
         bool  good = !failed(state_open(&s, fd));
         if (good) {
-                bool is_new = view_equal(region_view(&s.config), region_view(&new_set)) && s.opens == STORE_OPENS_PERSON;
-                bool is_old = view_equal(region_view(&s.config), region_view(&old_set)) && s.opens == STORE_OPENS_UNSAID;
+                bool is_new = view_equal(region_view(&s.config), region_view(&new_set))
+                        && s.opens == STORE_OPENS_PERSON;
+                bool is_old = view_equal(region_view(&s.config), region_view(&old_set))
+                        && s.opens == STORE_OPENS_UNSAID;
                 good = is_new || (is_old && !whole);
         }
         store_close(&s);
