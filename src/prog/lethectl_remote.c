@@ -58,6 +58,19 @@ static void line_number(const config_node *n, const char *key, const char *title
         printf("%-14s%lu\n", title, number_of(n, key));
 }
 
+enum : uint64_t { DAYS_WARNED = 30 };
+
+static void print_certificates(const config_node *list)
+{
+        for (const config_node *n = config_first(list); n != nullptr; n = config_next(n)) {
+                uint64_t days = number_of(n, "days");
+                printf("%-14s", "certificate");
+                print_text(text_of(n, "name"));
+                printf(", %lu days left%s\n", days,
+                       days < DAYS_WARNED ? ": RENEW IT (lethectl cert renew, or cert request)" : "");
+        }
+}
+
 static void print_exports(const config_node *e)
 {
         bool alarm = false;
@@ -84,6 +97,7 @@ static void print_status(const config_doc *doc)
                 line_number(vault, "next_export", "next export");
                 print_exports(config_get(vault, "exports"));
         }
+        print_certificates(config_get(root, "certificates"));
         line_number(root, "restarts", "restarts");
         for (const config_node *n = config_first(config_get(root, "relays")); n != nullptr; n = config_next(n))
                 printf("%-14spid %lu, generation %lu, %lu exchanges, %lu connections\n", "relay",
@@ -117,6 +131,30 @@ verdict admin_status(const lethectl *c)
 
 /* ---- ready ---- */
 
+/* What does not keep it from serving yet. */
+static void print_warnings(const config_node *list)
+{
+        static const struct {
+                const char *word, *text;
+        } rows[] = {
+                {"exports_unacknowledged", "exports fill their place: fetch them by lethectl export pull"},
+                {"server_certificate", "the callers' certificate ends within 30 days: lethectl cert show"},
+                {"admin_certificate", "the admin plane's certificate ends within 30 days: lethectl cert show"},
+        };
+        for (const config_node *n = config_first(list); n != nullptr; n = config_next(n)) {
+                config_fault ignored;
+                view word;
+                if (failed(config_text_of(n, &word, &ignored)))
+                        continue;
+                fputs("warning: ", stdout);
+                size_t i = 0;
+                while (i < sizeof rows / sizeof *rows && !view_equal(word, view_of_text(rows[i].word)))
+                        i++;
+                print_text(i < sizeof rows / sizeof *rows ? view_of_text(rows[i].text) : word);
+                putchar('\n');
+        }
+}
+
 static verdict print_ready(const https_answer *a)
 {
         config_doc *doc;
@@ -140,6 +178,7 @@ static verdict print_ready(const https_answer *a)
                 }
                 putchar('\n');
         }
+        print_warnings(config_get(root, "warnings"));
         config_free(doc);
         if (!told)
                 return refuse("the admin plane answered what this lethectl does not know", nullptr);
