@@ -40,8 +40,8 @@ static const verb verbs[] = {
         {"vault",  "import", vault_import, "FILE",  1, 1,
          " --state --key-file --admin --claim --fingerprint --with --signed-by --out --stdin --light ",
          "make another box, or a new state file, from a backup: vendor keys, client keys, configuration; its exports "
-         "are a series of its own that names the old one. Secrets by --stdin in this order: the passphrase of each backup "
-         "key, the claim code unless given, the new vault's passphrase twice unless it gets a key file"},
+         "are a series of its own that names the old one. Secrets by --stdin in this order: the passphrase of each "
+         "backup key, the claim code unless given, the new vault's passphrase twice unless it gets a key file"},
         {"backup-key", "make", backup_key, "",      0, 0,   " --out --name --stdin --light ",
          "make a pair for backups: NAME.backup-pub is for vault export --to, NAME.backup-key stays with its person"},
         {"vault",  "rotate", vault_rotate, "",      0, 0,   ON_BOTH "--new-key-file --light ",
