@@ -31,7 +31,8 @@ err told_number(view json, const char *key, uint64_t *out);
 
 /* GET /admin/v1/setup. */
 typedef struct told_setup_doc {
-        bool    unclaimed, open, tpm;
+        bool    unclaimed; /* no configuration: a claim code counts */
+        bool    open, sealed, tpm;
         uint8_t seal_key[32];
         keeper_status status; /* open, seal key and key slots alone */
 } told_setup_doc;

@@ -76,6 +76,10 @@ verdict setup_describe(setup *s)
         region_end(&a.body);
         if (failed(e))
                 return refuse("the box answered what this lethectl does not know", "Use one of the same version.");
+        if (s->box.sealed)
+                return refuse("this box has a vault already, and it is closed",
+                              "lethectl vault unlock opens it. When a set-up had broken off, set it up again then; to "
+                              "begin anew, choose factory reset on its console.");
         if (!s->box.unclaimed)
                 return refuse("this box has been set up already",
                               "Work with its admin token: lethectl status, config push, cert import, vault put. To "
@@ -119,32 +123,54 @@ err setup_post(setup *s, const char *path, view body)
         return OK;
 }
 
-verdict setup_make_vault(setup *s)
+/* The key slot as the box takes it: what opens it, sealed for its keeper. err as container_wrapping_key */
+static err write_slot(const setup *s, emit *out)
 {
-        uint8_t   wrapping[32] = {}, sealed[32 + SEAL_OVERHEAD], room[1024];
-        emit      e = emit_into(room, sizeof room);
-        err       made = container_wrapping_key(&s->slot, secret_view(&s->opener), wrapping);
-        if (failed(made))
-                return made.code == ERR_NO_ROOM ? refuse("there is not enough free memory here for the passphrase",
-                                                         "Try --light (64 MiB).")
-                                                : refuse_err("the passphrase", made, nullptr);
+        uint8_t wrapping[32] = {}, sealed[32 + SEAL_OVERHEAD];
+        TRY(container_wrapping_key(&s->slot, secret_view(&s->opener), wrapping));
         seal_close(s->box.seal_key, (view){wrapping, sizeof wrapping}, sealed);
         wipe(wrapping, sizeof wrapping);
-        emit_text(&e, s->slot.kind == SLOT_PASSPHRASE ? "{\"kind\":\"passphrase\"" : "{\"kind\":\"key-file\"");
-        emit_text(&e, ",\"salt\":\"");
-        emit_hex(&e, (view){s->slot.salt, sizeof s->slot.salt});
-        emit_text(&e, "\",\"ops\":");
-        emit_u64(&e, s->slot.ops);
-        emit_text(&e, ",\"mem_bytes\":");
-        emit_u64(&e, s->slot.mem_bytes);
-        emit_text(&e, ",\"sealed\":\"");
-        emit_hex(&e, (view){sealed, sizeof sealed});
-        emit_text(&e, "\"}");
-        made = setup_post(s, "/admin/v1/setup/vault", (view){e.bytes, e.len});
-        if (!failed(made))
-                return DONE;
-        return refuse(s->why.text,
-                      "When a set-up was broken off before, choose factory reset on the console and begin anew.");
+        emit_text(out, s->slot.kind == SLOT_PASSPHRASE ? "{\"kind\":\"passphrase\"" : "{\"kind\":\"key-file\"");
+        emit_text(out, ",\"salt\":\"");
+        emit_hex(out, (view){s->slot.salt, sizeof s->slot.salt});
+        emit_text(out, "\",\"ops\":");
+        emit_u64(out, s->slot.ops);
+        emit_text(out, ",\"mem_bytes\":");
+        emit_u64(out, s->slot.mem_bytes);
+        emit_text(out, ",\"sealed\":\"");
+        emit_hex(out, (view){sealed, sizeof sealed});
+        emit_text(out, "\"}");
+        return OK;
+}
+
+/* A set-up that broke off has left a vault: it opens by what is chosen now, and by nothing else. */
+static err take_vault_over(setup *s, view slot)
+{
+        TRY(setup_post(s, "/admin/v1/vault/slots", slot));
+        for (unsigned i = 0; i < KEY_SLOTS; i++) {
+                char         path[48];
+                https_answer a;
+                if (s->box.status.slots[i].kind == SLOT_EMPTY)
+                        continue;
+                snprintf(path, sizeof path, "/admin/v1/vault/slots/%u", i);
+                TRY(ask(s, "DELETE", path, (view){}, &a));
+                region_end(&a.body);
+        }
+        return OK;
+}
+
+verdict setup_make_vault(setup *s)
+{
+        uint8_t room[1024];
+        emit    slot = emit_into(room, sizeof room);
+        err     e = write_slot(s, &slot);
+        if (failed(e))
+                return e.code == ERR_NO_ROOM ? refuse("there is not enough free memory here for the passphrase",
+                                                      "Try --light (64 MiB).")
+                                             : refuse_err("the passphrase", e, nullptr);
+        view body = {slot.bytes, slot.len};
+        e = s->box.open ? take_vault_over(s, body) : setup_post(s, "/admin/v1/setup/vault", body);
+        return failed(e) ? refuse(s->why.text, "Choose factory reset on the console and begin anew.") : DONE;
 }
 
 verdict setup_post_sealed(setup *s, const char *path, view plain, https_answer *a)

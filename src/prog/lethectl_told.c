@@ -223,6 +223,7 @@ static bool setup_of(const config_node *root, told_setup_doc *out)
         (void)!failed(config_bool(root, "tpm", &out->tpm, &ignored));
         out->open = view_equal(state, VIEW("open"));
         out->unclaimed = view_equal(state, VIEW("unclaimed")) || (out->open && !configured);
+        out->sealed = view_equal(state, VIEW("sealed"));
         out->status.open = out->open;
         memcpy(out->status.seal_key, out->seal_key, sizeof out->seal_key);
         for (const config_node *n = config_first(config_get(root, "slots")); n != nullptr; n = config_next(n))

@@ -324,6 +324,34 @@ def request(box):
        "so do status and ready, which is ready all the same", status + ready[1])
 
 
+def broken_off(folder, vendor):
+    """What the box refuses at the last step can be corrected and begun again, with another key file."""
+    box = Box(folder, "interrupted", vendor)
+    try:
+        print_ = box.fingerprint()
+        roots = folder / "nonsense.pem"
+        roots.write_text("no certificate at all\n")
+        value = json.loads(box.wish().read_text())["vendor"]
+        code, out, said = box.setup("--fingerprint", print_, "--claim", CLAIM, secrets=[vendor.key],
+                                    vendor=value | {"roots": str(roots)})
+        ok(code == 1 and "ca/public.pem" in said, "roots that are none are refused by the box, with the file's name", said)
+        first = (box.out / "vault.key").read_bytes()
+        (box.out / "vault.key").unlink()
+        code, out, said = box.setup("--fingerprint", print_, "--claim", CLAIM, secrets=[vendor.key])
+        ok(code == 0 and "It serves." in out, "corrected, it goes on with what is chosen now", out + said)
+        box.stop()
+        old = folder / "old.key"
+        old.write_bytes(first)
+        refused = lethectl("vault", "list", "--state", box.state, "--key-file", old)
+        opens = lethectl("vault", "list", "--state", box.state, "--key-file", box.out / "vault.key")
+        ok(refused[0] == 1 and opens[0] == 0, "and what was chosen before opens nothing", refused[2] + opens[2])
+        box.start()
+        code, out, said = box.setup("--fingerprint", box.fingerprint(), "--claim", CLAIM, secrets=[vendor.key])
+        ok(code == 1 and "it is closed" in said, "a closed box is not set up", said)
+    finally:
+        box.stop()
+
+
 def lethectl(*words, secrets=()):
     r = subprocess.run([str(BIN / "lethectl"), *map(str, words)], input="".join(f"{s}\n" for s in secrets),
                        capture_output=True, text=True, env=environment(), timeout=120)
@@ -443,6 +471,7 @@ with tempfile.TemporaryDirectory(prefix="lethe-setup-") as name:
         if key:
             certificates(box, key)
             backups(box, key, folder, vendor)
+        broken_off(folder, vendor)
         interactive(folder, vendor)
     finally:
         box.stop()

@@ -58,6 +58,16 @@ static void numbers(view json)
                 assert(count >= 1 && count <= 8 && out[0] > 0);
 }
 
+static void backup(view json)
+{
+        keeper_backup q;
+        config_fault fault = {};
+        if (failed(body_backup(json, &q, &fault)))
+                assert(fault_whole(&fault));
+        else
+                assert(q.need >= 1 && q.need <= 2 && q.count >= q.need && q.count <= 8 && q.offset == 0);
+}
+
 static void rotate(view json)
 {
         keeper_rotate q;
@@ -95,6 +105,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
                 sealed(rest);
         else if (data[0] == 'n')
                 numbers(rest);
+        else if (data[0] == 'b')
+                backup(rest);
         else if (data[0] == 'r')
                 rotate(rest);
         else if (data[0] == 'q')

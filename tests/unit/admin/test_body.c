@@ -73,6 +73,23 @@ static void rotations(void)
         tap_ok(failed(body_rotate(json, &got, &fault)), "body", "so is a kind there is not");
 }
 
+static void backups(void)
+{
+        static const char text[] = "{\"to\":[\"0101010101010101010101010101010101010101010101010101010101010101\","
+                                   "\"0202020202020202020202020202020202020202020202020202020202020202\"],"
+                                   "\"need\":2,\"created\":1700000000}";
+        view json = view_of_text(text);
+        keeper_backup got;
+        config_fault fault = {};
+        bool good = !failed(body_backup(json, &got, &fault));
+        tap_ok(good && got.need == 2 && got.count == 2 && got.recipients[1][31] == 2 && got.created_s == 1700000000,
+               "body", "a backup's recipients are taken");
+        bool refused = true;
+        for (size_t cut = 0; cut < json.len; cut++)
+                refused &= failed(body_backup(view_slice(json, 0, cut), &got, &fault));
+        tap_ok(refused, "body", "cut anywhere they are refused");
+}
+
 static void refusals(void)
 {
         static const struct {
@@ -134,6 +151,7 @@ int main(void)
         unlocks();
         sequences();
         rotations();
+        backups();
         refusals();
         names();
         return tap_done();
