@@ -44,10 +44,69 @@ static uint32_t items(const machine *m)
         uint32_t out = 1u << CONSOLE_PRINTS | 1u << CONSOLE_ABOUT;
         if (m->phase == PHASE_DRAIN)
                 return out;
-        out |= 1u << CONSOLE_RESTART | 1u << CONSOLE_POWER_OFF;
+        out |= 1u << CONSOLE_RESTART | 1u << CONSOLE_POWER_OFF | 1u << CONSOLE_NETWORK;
         if (m->facts.vault == SCREEN_VAULT_SEALED)
                 out |= 1u << CONSOLE_UNLOCK;
         return out;
+}
+
+/* ---- the network ---- */
+
+/* Who stands here could lead the traffic of a box that serves elsewhere; one that nobody reaches has none. */
+static const char *network_closed(const machine *m)
+{
+        if (m->net.from_drive)
+                return "The config drive says what the network is: change its box.conf, or take the drive away and "
+                       "start the box again.";
+        if (m->phase < PHASE_NETWORK)
+                return "The box is not that far yet.";
+        if (m->facts.vault == SCREEN_VAULT_OPEN && machine_network_up(m) && m->facts.card.link)
+                return "The vault is open and the network is up: settings are changed by an operator then, over the "
+                       "management plane. Here they can be changed while the vault is sealed, or without a network.";
+        return nullptr;
+}
+
+static const view form_keys[] = {VIEW_INIT("address"), VIEW_INIT("gateway"), VIEW_INIT("resolver"), VIEW_INIT("vlan")};
+
+static bool of_form(view key)
+{
+        for (size_t i = 0; i < sizeof form_keys / sizeof *form_keys; i++)
+                if (view_equal(key, form_keys[i]))
+                        return true;
+        return false;
+}
+
+/* The kept settings that the form has, or those that it has not. */
+static void settings(const machine *m, bool form, emit *out)
+{
+        view key, value;
+        for (size_t at = 0; kept_next(&m->kept, &at, &key, &value);) {
+                if (!box_has_key(key) || of_form(key) != form)
+                        continue;
+                emit_view(out, key);
+                emit_byte(out, ' ');
+                emit_view(out, value);
+                emit_byte(out, '\n');
+        }
+}
+
+static view set_network(machine *m, const console_ask *a)
+{
+        static char   lines[KEPT_TEXT_BYTES];
+        static notice why;
+        const char   *closed = network_closed(m);
+        if (closed != nullptr)
+                return view_of_text(closed);
+        emit e = emit_into((uint8_t *)lines, sizeof lines - 1);
+        emit_view(&e, (view){(const uint8_t *)a->text, a->text_len});
+        settings(m, false, &e);
+        lines[e.len] = '\0';
+        why = (notice){};
+        if (e.full || strlen(lines) != e.len)
+                return VIEW("These settings are too long. Nothing was changed.");
+        if (!failed(machine_set_network(m, lines, &why)) && why.len == 0)
+                return VIEW("The settings are kept and in use.");
+        return notice_view(&why);
 }
 
 /* Bytes that a derivation of a key may use; 0 when it is not known. */
@@ -64,6 +123,16 @@ static uint64_t free_memory(const char *root)
                         (void)view_decimal(text_word(&line), UINT64_MAX >> 10, &kib);
         }
         return kib << 10;
+}
+
+static void show_settings(const machine *m, console_record *out)
+{
+        emit e = emit_into((uint8_t *)out->text, sizeof out->text);
+        memset(out->text, 0, sizeof out->text);
+        settings(m, true, &e);
+        if (e.len == 0)
+                emit_text(&e, "address dhcp\n");
+        out->text_len = (uint32_t)e.len;
 }
 
 void machine_show(machine *m, uint64_t now_ms)
@@ -84,6 +153,8 @@ void machine_show(machine *m, uint64_t now_ms)
         screen_draw_prints(&m->facts, &record.pages[CONSOLE_PAGE_PRINTS]);
         screen_draw_about(&m->facts, &record.pages[CONSOLE_PAGE_ABOUT]);
         record.items = items(m);
+        record.closed = network_closed(m) != nullptr ? 1u << CONSOLE_NETWORK : 0;
+        show_settings(m, &record);
         record.memory_bytes = (record.items >> CONSOLE_UNLOCK & 1) != 0 ? free_memory(m->root) : 0;
         console_role_show(&m->attendant, &record, now_ms);
 }
@@ -99,6 +170,7 @@ static view do_ask(machine *m, const console_ask *a, uint64_t now_ms)
                 machine_end(m, false, now_ms);
                 return VIEW("The box ends what runs, writes its final export and powers off.");
         case CONSOLE_NETWORK:
+                return set_network(m, a);
         case CONSOLE_UPDATE:
         case CONSOLE_ROLL_BACK:
         case CONSOLE_FACTORY_RESET:

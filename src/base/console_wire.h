@@ -43,7 +43,7 @@ typedef struct console_record {
         uint32_t told; /* console_told */
         uint32_t items; /* bit per console_item */
         uint32_t text_len;
-        uint32_t reserved;
+        uint32_t closed; /* bit per console_item: asked for at once, for the sentence that says why it cannot be now */
         uint64_t memory_bytes; /* free at this time */
         char     text[CONSOLE_TEXT_BYTES]; /* ANSWER: a sentence; SHOW: the network's settings, as box.conf has them */
         screen   pages[CONSOLE_PAGES];

@@ -132,21 +132,30 @@ void menu_answer(menu *m, view sentence)
 
 /* ---- keys ---- */
 
-static void choose(menu *m, key k)
+static menu_want want(menu *m, menu_want what)
+{
+        m->state = MENU_BUSY;
+        return what;
+}
+
+static menu_want choose(menu *m, key k)
 {
         if (k.kind == KEY_ESCAPE || k.kind == KEY_ENTER) {
                 m->state = MENU_STATUS;
-                return;
+                return MENU_NOTHING;
         }
         if (k.kind != KEY_CHARACTER || k.byte < '1' || !offered(m, (console_item)(k.byte - '1')))
-                return;
+                return MENU_NOTHING;
         menu_forget(m);
         m->item = (console_item)(k.byte - '1');
         m->state = items[m->item].first;
         m->page = m->item == CONSOLE_ABOUT ? CONSOLE_PAGE_ABOUT : CONSOLE_PAGE_PRINTS;
         m->field = 0;
+        if ((m->show.closed >> m->item & 1) != 0)
+                return want(m, MENU_ASK);
         if (m->item == CONSOLE_NETWORK)
                 fill_form(m);
+        return MENU_NOTHING;
 }
 
 static void fill_in(menu *m, key k)
@@ -161,12 +170,6 @@ static void fill_in(menu *m, key k)
                 m->field++;
         else
                 line_key(&m->fields[m->field], k, true);
-}
-
-static menu_want want(menu *m, menu_want what)
-{
-        m->state = MENU_BUSY;
-        return what;
 }
 
 static menu_want secret_key(menu *m, key k)
@@ -215,8 +218,7 @@ menu_want menu_key(menu *m, key k, uint64_t now_ms)
                         m->state = MENU_LIST;
                 return MENU_NOTHING;
         case MENU_LIST:
-                choose(m, k);
-                return MENU_NOTHING;
+                return choose(m, k);
         case MENU_FORM:
                 fill_in(m, k);
                 return MENU_NOTHING;

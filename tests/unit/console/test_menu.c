@@ -209,6 +209,16 @@ static void test_form(void)
         tap_ok(failed(menu_text(&m, &e)), SUBJECT, "too much is refused whole");
 }
 
+static void test_closed(void)
+{
+        begin(ALL);
+        m.show.closed = 1u << CONSOLE_NETWORK;
+        pick("1");
+        tap_ok(asks_for(CONSOLE_NETWORK, "") && shows("One moment"), SUBJECT, "what is closed is asked why");
+        menu_answer(&m, VIEW("The vault is open."));
+        tap_ok(shows("The vault is open."), SUBJECT, "and says so");
+}
+
 /* Any keys in any order: the screen is text, and nothing is asked that is not offered. */
 static void test_any(void)
 {
@@ -240,6 +250,7 @@ int main(void)
         test_word();
         test_secret();
         test_form();
+        test_closed();
         test_any();
         return tap_done();
 }
