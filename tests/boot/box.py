@@ -105,6 +105,8 @@ class Box(harness.Relay):
     # What becomes of QEMU when the machine goes down or starts again.
     ending = ["-no-reboot"]
     machine, card = "q35", "virtio-net-pci"
+    # The address that ports are forwarded to; empty: the one that QEMU's DHCP gives.
+    guest = ""
 
     def __init__(self, boot="kernel", memory_mib=512, box_conf=BOX_CONF, words=(), drives=1,
                  devices=(), image=None, **more):
@@ -123,7 +125,8 @@ class Box(harness.Relay):
         stick = self.dir / "stick"
         shutil.rmtree(stick, ignore_errors=True)
         shutil.copytree(self.config, stick / "config")
-        (stick / "box.conf").write_text(self.box_conf)
+        if self.box_conf is not None:
+            (stick / "box.conf").write_text(self.box_conf)
         shutil.copy(self.key_file, stick)
         drive = self.dir / "config.img"
         subprocess.run([harness.ROOT / "image/drive.py", stick, drive], check=True)
@@ -161,7 +164,8 @@ class Box(harness.Relay):
         drive = self.config_drive()
         monitor = self.dir / "monitor"
         monitor.unlink(missing_ok=True)
-        forwards = f"hostfwd=tcp:127.0.0.1:{self.port}-:8443,hostfwd=tcp:127.0.0.1:{self.admin_port}-:9443"
+        forwards = ",".join(f"hostfwd=tcp:127.0.0.1:{port}-{self.guest}:{inside}" for port, inside in
+                            ((self.port, 8443), (self.admin_port, 9443)))
         command = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-machine", self.machine, "-m", f"{self.memory_mib}M",
                    "-smp", "2", "-nodefaults", "-display", "none", *self.ending, "-vga", "std",
                    "-serial", f"file:{self.dir}/console.log",

@@ -169,6 +169,56 @@ def unlocking(tap):
         equal(box.stop(), 0)
 
 
+class Mute(Person):
+    """On a network where nobody answers: what comes in is held back until `speak`."""
+    guest = "10.0.2.77"
+
+    def start(self, wait=True):
+        self.devices = ["-object", "filter-buffer,id=mute,netdev=net,queue=rx,interval=4000000000"]
+        super().start(wait)
+
+    def speak(self):
+        self.monitor.do("object-del", id="mute")
+
+
+def network(tap):
+    with Mute(box_conf=None, start=False) as box:
+        box.start(wait=False)
+        with tap.case("without a DHCP server the screen says so, and what to do"):
+            box.glass.waits("No DHCP server answers on eth0", 120)
+        with tap.case("an address that is none is refused with its line, and nothing is changed"):
+            box.menu("1")
+            box.glass.waits("Network settings")
+            box.glass.waits("> dhcp_")
+            box.press("\x1510.0.2.777/24\n\n\n\n")
+            box.glass.waits("Use these settings from now on?")
+            box.press("y")
+            box.glass.waits("'address' is")
+            box.press(" ")
+        with tap.case("a static address is set by keyboard, and the box serves there"):
+            box.press("1\x1510.0.2.77/24\n10.0.2.2\n10.0.2.3\n\ny")
+            box.glass.waits("The settings are kept and in use.")
+            box.press(" \x1b")
+            box.glass.waits("address      10.0.2.77/24")
+            box.glass.waits("gateway      10.0.2.2  DNS 10.0.2.3")
+            box.speak()
+            box.wait_ready()
+            equal(box.request("POST", CHAT, HELLO)[0], 200)
+        with tap.case("once it serves, settings are not for who stands before the screen"):
+            box.glass.waits("RUNNING  serving")
+            box.menu("1")
+            box.glass.waits("settings are changed by an operator")
+            box.press(" ")
+        with tap.case("after a new start it has them still"):
+            box.press("6y")
+            equal(box.off(), 0)
+            (box.dir / "console.log").unlink()
+            Person.start(box)
+            box.glass.waits("address      10.0.2.77/24")
+            equal(box.request("POST", CHAT, HELLO)[0], 200)
+        equal(box.stop(), 0)
+
+
 def deaths(tap):
     with Person(box_conf="address 10.0.2.999/24\n", start=False) as box:
         box.start(wait=False)
@@ -184,6 +234,7 @@ def main():
     tap = Tap("console")
     menu_and_power(tap)
     unlocking(tap)
+    network(tap)
     deaths(tap)
     return tap.done()
 
