@@ -47,6 +47,10 @@ static uint32_t items(const machine *m)
         out |= 1u << CONSOLE_RESTART | 1u << CONSOLE_POWER_OFF | 1u << CONSOLE_NETWORK;
         if (m->facts.vault == SCREEN_VAULT_SEALED)
                 out |= 1u << CONSOLE_UNLOCK;
+        if (m->update.facts.running != SLOT_NONE && m->update.looked)
+                out |= 1u << CONSOLE_UPDATE | 1u << CONSOLE_ROLL_BACK;
+        if (m->kept_fd >= 0)
+                out |= 1u << CONSOLE_FACTORY_RESET;
         return out;
 }
 
@@ -61,8 +65,8 @@ static const char *network_closed(const machine *m)
         if (m->phase < PHASE_NETWORK)
                 return "The box is not that far yet.";
         if (m->facts.vault == SCREEN_VAULT_OPEN && machine_network_up(m) && m->facts.card.link)
-                return "The vault is open and the network is up: settings are changed by an operator then, over the "
-                       "management plane. Here they can be changed while the vault is sealed, or without a network.";
+                return "The vault is open and the network is up: who stands here could lead its traffic elsewhere. "
+                       "Settings are changed while the vault is sealed, or while the network cable is out.";
         return nullptr;
 }
 
@@ -125,6 +129,20 @@ static uint64_t free_memory(const char *root)
         return kib << 10;
 }
 
+static void show_update(machine *m)
+{
+        const machine_update *u = &m->update;
+        uint8_t               bytes[8];
+        emit                  e = emit_into(bytes, sizeof bytes);
+        m->facts.slot = u->looked && u->facts.running != SLOT_NONE ? slot_letter(u->facts.running) : nullptr;
+        m->facts.on_trial = u->facts.on_trial;
+        m->facts.update = u->said;
+        if (u->child.pid == 0 || u->child.op != UPDATER_INSTALL)
+                return;
+        emit_u64(&e, u->child.report.percent);
+        notice_set(&m->facts.update, "is being checked and installed, ", (view){e.bytes, e.len}, " %");
+}
+
 static void show_settings(const machine *m, console_record *out)
 {
         emit e = emit_into((uint8_t *)out->text, sizeof out->text);
@@ -142,6 +160,7 @@ void machine_show(machine *m, uint64_t now_ms)
         m->facts.phase = m->phase;
         m->facts.identity = m->identity;
         m->facts.now_s = clock_wall_s();
+        show_update(m);
         if (m->facts.up_min != now_ms / MINUTE_MS)
                 console_renew(&m->console);
         m->facts.up_min = now_ms / MINUTE_MS;
@@ -159,9 +178,13 @@ void machine_show(machine *m, uint64_t now_ms)
         console_role_show(&m->attendant, &record, now_ms);
 }
 
+static view begun(err e, const notice *why, view sentence) { return failed(e) ? notice_view(why) : sentence; }
+
 /* The person is told what becomes of it. */
 static view do_ask(machine *m, const console_ask *a, uint64_t now_ms)
 {
+        static notice why;
+        why = (notice){};
         switch ((console_item)a->item) {
         case CONSOLE_RESTART:
                 machine_end(m, true, now_ms);
@@ -172,8 +195,14 @@ static view do_ask(machine *m, const console_ask *a, uint64_t now_ms)
         case CONSOLE_NETWORK:
                 return set_network(m, a);
         case CONSOLE_UPDATE:
+                return begun(machine_update_from_volume(m, &why), &why,
+                             VIEW("It is checked, then installed. The state of the box says how it goes."));
         case CONSOLE_ROLL_BACK:
+                return begun(machine_roll_back(m, &why), &why,
+                             VIEW("The state of the box says when it is done. Then start the box again."));
         case CONSOLE_FACTORY_RESET:
+                machine_factory_reset(m, now_ms);
+                return VIEW("The box ends what runs, empties its state and starts again as a new one.");
         case CONSOLE_UNLOCK:
         case CONSOLE_PRINTS:
         case CONSOLE_ABOUT:

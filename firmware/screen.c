@@ -245,6 +245,18 @@ static const char *time_words(const screen_facts *f)
         return known != nullptr ? known : "the clock is wrong: the image's day, or the last seen";
 }
 
+static void draw_disk(pen *p, const screen_facts *f)
+{
+        pen_begin(p, "stored on");
+        emit_text(&p->line, f->state);
+        if (f->slot != nullptr) {
+                emit_text(&p->line, "   started from slot ");
+                emit_text(&p->line, f->slot);
+                emit_text(&p->line, f->on_trial ? ", on trial" : "");
+        }
+        pen_end(p);
+}
+
 static void draw_state(pen *p, const screen_facts *f)
 {
         pen_begin(p, "state");
@@ -265,7 +277,7 @@ static void draw_state(pen *p, const screen_facts *f)
         if (f->vault == SCREEN_VAULT_SEALED && f->tpm_refused != 0)
                 say(p, "tpm", tpm_words(f->tpm_refused));
         if (f->phase >= PHASE_RUNNING && f->state[0] != '\0')
-                say(p, "stored on", f->state);
+                draw_disk(p, f);
         pen_begin(p, "up");
         emit_u64(&p->line, f->up_min);
         emit_text(&p->line, " min");
@@ -373,6 +385,7 @@ void screen_draw(const screen_facts *f, screen *out)
         say_long(&p, "network", notice_view(&f->network));
         say_long(&p, "time", notice_view(&f->time));
         say_copies(&p, f->clones);
+        say_long(&p, "update", notice_view(&f->update));
         say_long(&p, "waiting", notice_view(&f->waiting));
         say_long(&p, "FAULT", notice_view(&f->fault));
         for (size_t i = 0; i < SCREEN_WORDS; i++)

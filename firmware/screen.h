@@ -53,6 +53,9 @@ typedef struct screen_facts {
         uint64_t     now_s;      /* the box's clock */
         uint32_t   time_state; /* box_time */
         uint32_t   clones;     /* times this machine was found to be a copy */
+        const char *slot;      /* static: whose image runs; null: not known */
+        bool       on_trial;   /* it has not proven itself yet */
+        notice     update;     /* how far one is, or how the last ended */
         notice     network;    /* what is wrong with the network, or missing */
         notice     time;       /* what is wrong with the time servers */
         notice     fault;      /* of the box itself */

@@ -16,7 +16,7 @@ typedef enum console_item : uint32_t {
         CONSOLE_NETWORK,       /* text: lines as box.conf has them */
         CONSOLE_UNLOCK,        /* done by the role itself over the keeper's channel */
         CONSOLE_PRINTS,        /* a page of PID 1's */
-        CONSOLE_UPDATE,        /* from a stick */
+        CONSOLE_UPDATE,        /* that lies on the config drive */
         CONSOLE_ROLL_BACK,
         CONSOLE_RESTART,
         CONSOLE_POWER_OFF,

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # time limit: 600 s
 """The console of the running box, by its keyboard: keys come in as a person's would, through QEMU's; what is on the
-screen is read from the serial profile, where the role draws the same. A passphrase typed there is nowhere in the guest's
-memory afterwards."""
+screen is read from the serial profile, where the role draws the same. A passphrase typed there is nowhere in the
+guest's memory afterwards."""
 
 import mmap
 import pathlib
@@ -172,17 +172,14 @@ def unlocking(tap):
 class Mute(Person):
     """On a network where nobody answers: what comes in is held back until `speak`."""
     guest = "10.0.2.77"
-
-    def start(self, wait=True):
-        self.devices = ["-object", "filter-buffer,id=mute,netdev=net,queue=rx,interval=4000000000"]
-        super().start(wait)
+    silence = ["-object", "filter-buffer,id=mute,netdev=net,queue=rx,interval=4000000000"]
 
     def speak(self):
         self.monitor.do("object-del", id="mute")
 
 
 def network(tap):
-    with Mute(box_conf=None, start=False) as box:
+    with Mute(box_conf=None, start=False, devices=Mute.silence) as box:
         box.start(wait=False)
         with tap.case("without a DHCP server the screen says so, and what to do"):
             box.glass.waits("No DHCP server answers on eth0", 120)
@@ -207,13 +204,14 @@ def network(tap):
         with tap.case("once it serves, settings are not for who stands before the screen"):
             box.glass.waits("RUNNING  serving")
             box.menu("1")
-            box.glass.waits("settings are changed by an operator")
+            box.glass.waits("who stands here could lead its traffic")
             box.press(" ")
         with tap.case("after a new start it has them still"):
             box.press("6y")
             equal(box.off(), 0)
             (box.dir / "console.log").unlink()
-            Person.start(box)
+            box.devices = ()
+            box.start()
             box.glass.waits("address      10.0.2.77/24")
             equal(box.request("POST", CHAT, HELLO)[0], 200)
         equal(box.stop(), 0)

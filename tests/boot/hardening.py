@@ -148,7 +148,8 @@ def judge(tap, report):
     with tap.case("no role has a capability, each has a filter, and cannot get more"):
         rows = [row for row in report.processes() if row.startswith("process ") and " lethe" in row]
         names = {row.split()[1] for row in rows}
-        holds({"lethed", "lethe-keeper", "lethe-admin", "lethe-relay", "lethe-resolver", "lethe-console"} <= names, names)
+        holds({"lethed", "lethe-keeper", "lethe-admin", "lethe-relay", "lethe-resolver", "lethe-console"} <= names,
+              names)
         for row in rows:
             for words in ("CapEff=0000000000000000", "CapPrm=0000000000000000", "CapBnd=0000000000000000",
                           "NoNewPrivs=1", "Seccomp=2"):

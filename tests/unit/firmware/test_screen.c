@@ -106,7 +106,13 @@ static void test_keys(void)
                        && has("export key   2b2b 2b2b 2b2b") && !has("admin key") && !has("CERTIFICATE"),
                SUBJECT, "who started it, the way out, the keys that are known");
         f.now_s += 86400;
+        f.slot = "a";
+        f.on_trial = true;
+        notice_set(&f.update, "is being checked and installed, ", VIEW("7"), " %");
         screen_draw(&f, &shown);
+        tap_ok(has("stored on    vda3   started from slot a, on trial") && has("update       is being checked and installed, 7 %"),
+               SUBJECT,
+               "whose slot runs, and how far an update is");
         tap_ok(has("91 DAYS OLD: look for an update") && has("CERTIFICATE  expires on 2026-05-02: put a new one in"),
                SUBJECT, "an old image, and a certificate 30 days ahead");
         f.now_s += 31 * 86400;
