@@ -110,7 +110,8 @@ static void test_keys(void)
         f.on_trial = true;
         notice_set(&f.update, "is being checked and installed, ", VIEW("7"), " %");
         screen_draw(&f, &shown);
-        tap_ok(has("stored on    vda3   started from slot a, on trial") && has("update       is being checked and installed, 7 %"),
+        tap_ok(has("stored on    vda3   started from slot a, on trial")
+                       && has("update       is being checked and installed, 7 %"),
                SUBJECT,
                "whose slot runs, and how far an update is");
         tap_ok(has("91 DAYS OLD: look for an update") && has("CERTIFICATE  expires on 2026-05-02: put a new one in"),
