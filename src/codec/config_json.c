@@ -430,6 +430,8 @@ err config_bool(const config_node *parent, const char *key, bool *out, config_fa
         return OK;
 }
 
+bool config_is_true(const config_node *n) { return cJSON_IsTrue(n->item); }
+
 err config_u64_of(const config_node *n, config_range range, uint64_t *out, config_fault *fault)
 {
         if (n->kind != CONFIG_NUMBER)

@@ -69,6 +69,7 @@ err config_bool(const config_node *parent, const char *key, bool *out, config_fa
 err config_member(const config_node *parent, const char *key, config_kind kind, const config_node **out,
                   config_fault *fault);
 err config_text_of(const config_node *n, view *out, config_fault *fault);
+bool config_is_true(const config_node *n); /* of a CONFIG_BOOL */
 err config_u64_of(const config_node *n, config_range range, uint64_t *out, config_fault *fault);
 
 /* The nearest word of a null-terminated list within edit distance 2; null when none. */

@@ -53,8 +53,9 @@ static const verb verbs[] = {
          "away"},
         {"key",    "make",   key_make,     "",      0, 0,   ON_BOTH "--project --models --expires --json ",
          "make a client key, show it once, and the entry for \"keys\" in lethe.json"},
-        {"admin",  "token",  admin_token,  "",      0, 0,   " --name --json ",
-         "make an admin token, show it once, and the entry for \"admin\" in lethe.json"},
+        {"admin",  "token",  admin_token,  "",      0, 0,   " --name --json --state --key-file --stdin ",
+         "make an admin token, show it once, and the entry for \"admin\" in lethe.json; with --state FILE it is the "
+         "only one of the configuration in that state, for an owner who has lost every other"},
         {"export", "now",    export_now,   "",      0, 0,   BY_ADMIN "--out --no-ack ",
          "write a signed usage export now, and fetch it with --out, which acknowledges it"},
         {"export", "pull",   export_pull,  "",      0, 0,   ON_BOTH "--out --no-ack ",

@@ -23,4 +23,7 @@ void opened_backup_inherit(const opened_backup *b, keeper_inherit *out);
 int  state_open_empty(const char *path);
 void state_sync_folder(const char *path);
 
+/* lethectl_file.c: the store behind a door on a file. */
+store *file_door_store(const keeper_door *door);
+
 #endif

@@ -293,7 +293,7 @@ static verdict set_add(folder_set *s, const char *folder, const char *name)
 {
         char path[4096];
         if (s->count == CONFIG_PARTS)
-                return refuse("there are more than 32 files in the folder", nullptr);
+                return refuse("there are more files in the folder than a box takes", nullptr);
         config_part *p = &s->parts[s->count];
         int          a = snprintf(path, sizeof path, "%s/%s", folder, name);
         int          b = snprintf(p->name, sizeof p->name, "%s", name);

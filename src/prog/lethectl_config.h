@@ -10,7 +10,7 @@ typedef struct config_part {
         view bytes; /* borrowed */
 } config_part;
 
-enum : size_t { CONFIG_PARTS = 32, CONFIG_FILE_BYTES = 2 * 1024 * 1024 };
+enum : size_t { CONFIG_PARTS = LIMIT_UPSTREAMS + 6, CONFIG_FILE_BYTES = 2 * 1024 * 1024 };
 
 typedef struct config_send {
         const config_part *parts;

@@ -6,7 +6,7 @@
 
 #include "base/emit.h"
 #include "base/secret.h"
-#include "prog/lethectl.h"
+#include "prog/lethectl_backup.h"
 #include "vault/serve.h"
 
 typedef struct file_door {
@@ -134,4 +134,10 @@ verdict file_door_open(const lethectl *c, bool unlock, keeper_door *door)
         seal_make(&d->pair);
         *door = (keeper_door){.call = file_call, .close = file_close, .ctx = d};
         return DONE;
+}
+
+store *file_door_store(const keeper_door *door)
+{
+        file_door *d = door->ctx;
+        return &d->store;
 }

@@ -1,4 +1,4 @@
-/* lethectl key make, lethectl admin token: made here, shown once, kept nowhere. */
+/* lethectl key make: made here, shown once, kept nowhere. */
 #include <stdio.h>
 #include <time.h>
 
@@ -113,29 +113,4 @@ verdict key_make(const lethectl *c)
         }
         wipe(bytes, sizeof bytes);
         return r;
-}
-
-verdict admin_token(const lethectl *c)
-{
-        constexpr size_t RANDOM_BYTES = 32;
-        const char      *name = c->name != nullptr ? c->name : "admin";
-        if (!store_name_valid(view_of_text(name)))
-                return misused("--name takes 1 to 31 of A-Z a-z 0-9 . _ : / -");
-        uint8_t random[RANDOM_BYTES], hash[32], token[4 + 2 * RANDOM_BYTES];
-        secret_random(random, sizeof random);
-        emit e = emit_into(token, sizeof token);
-        emit_text(&e, "lat_");
-        emit_hex(&e, (view){random, sizeof random});
-        secret_sha256(hash, (view){token, sizeof token});
-
-        printf(c->json ? "{\"token\":\"%.*s\",\"entry\":{\"name\":"
-                       : "The token, shown this once:\n\n  %.*s\n\nInto \"admin\" of lethe.json:\n\n  {\"name\":",
-               (int)sizeof token, (const char *)token);
-        print_json(view_of_text(name));
-        fputs(",\"hash\":\"", stdout);
-        print_hex((view){hash, sizeof hash});
-        fputs(c->json ? "\"}}\n" : "\"}\n\nthen lethectl reload.\n", stdout);
-        wipe(random, sizeof random);
-        wipe(token, sizeof token);
-        return DONE;
 }

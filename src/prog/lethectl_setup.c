@@ -14,7 +14,7 @@
 #include "vault/store.h"
 
 enum : uint64_t { CALL_MS = 30000, SERVES_MS = 60000 };
-enum : size_t { ROOTS_BYTES = 2 * 1024 * 1024, POLICY_BYTES = 256 * 1024, SETUP_BYTES = 64 * 1024 };
+enum : size_t { ROOTS_BYTES = LIMIT_CONFIG_BYTES, POLICY_BYTES = 256 * 1024, SETUP_BYTES = 64 * 1024 };
 
 /* ---- answers ---- */
 
@@ -67,6 +67,8 @@ static verdict read_roots(setup *s)
                 return DONE;
         if (s->wish.roots[0] != '\0') {
                 err e = file_read(s->wish.roots, ROOTS_BYTES, &s->roots);
+                if (e.code == ERR_NO_ROOM)
+                        return refuse("the file of roots is larger than 256 KiB", s->wish.roots);
                 return failed(e) ? refuse_err(s->wish.roots, e, nullptr) : DONE;
         }
         for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
@@ -74,7 +76,7 @@ static verdict read_roots(setup *s)
                         return DONE;
                 region_end(&s->roots);
         }
-        return refuse("this machine has no bundle of public roots, by which the vendor would be judged",
+        return refuse("this machine has no bundle of public roots (256 KiB at most) to judge the vendor by",
                       "Name a file of its CA as vendor.roots in setup.json, or install ca-certificates.");
 }
 

@@ -345,6 +345,17 @@ def broken_off(folder, vendor):
         refused = lethectl("vault", "list", "--state", box.state, "--key-file", old)
         opens = lethectl("vault", "list", "--state", box.state, "--key-file", box.out / "vault.key")
         ok(refused[0] == 1 and opens[0] == 0, "and what was chosen before opens nothing", refused[2] + opens[2])
+        wrong = lethectl("admin", "token", "--state", box.state, "--key-file", old)
+        made = lethectl("admin", "token", "--state", box.state, "--key-file", box.out / "vault.key", "--json")
+        ok(wrong[0] == 1 and made[0] == 0, "who opens the vault gets a new admin token", made[2])
+        box.key_file = box.out / "vault.key"
+        box.start()
+        eventually(lambda: box.ctl("ready")[0] == 0, 20)
+        code = box.ctl("status")[0]
+        (box.out / "admin.token").write_text(json.loads(made[1])["token"])
+        ok(code == 1 and box.ctl("status")[0] == 0, "which counts, and the lost one does not")
+        box.stop()
+        box.key_file = None
         box.start()
         code, out, said = box.setup("--fingerprint", box.fingerprint(), "--claim", CLAIM, secrets=[vendor.key])
         ok(code == 1 and "it is closed" in said, "a closed box is not set up", said)
