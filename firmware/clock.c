@@ -63,7 +63,7 @@ bool clock_of_host(const char *root, uint64_t *now_s)
         if (fd < 0)
                 return false;
         /* As clock_gettime(2) numbers the clock behind a descriptor. */
-        bool good = clock_gettime(~(clockid_t)fd << 3 | 3, &t) == 0 && t.tv_sec > 0;
+        bool good = clock_gettime((clockid_t)(~(uint32_t)fd << 3 | 3), &t) == 0 && t.tv_sec > 0;
         close(fd);
         *now_s = (uint64_t)t.tv_sec;
         return good;

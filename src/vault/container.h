@@ -24,10 +24,10 @@ typedef enum record_type : uint16_t {
         RECORD_CREDENTIAL = 2, /* name, host, secret */
         RECORD_EXPORT = 3,     /* sequence, canonical bytes, signature file, a TPM's quote where there is one */
         RECORD_CHAIN = 4,      /* next sequence, previous digest, boot count, clean flag */
-        RECORD_ACKNOWLEDGED = 8, /* sequences of the stored exports that somebody has fetched and verified */
         RECORD_CONFIG = 5,     /* a file of the configuration: name, bytes (vault/config_set.h) */
-        RECORD_SUCCEEDS = 9,   /* whose place this box took, and where that box's exports stood */
         RECORD_OPENS = 6,      /* how its owner chose that the vault opens after a power cut */
+        RECORD_ACKNOWLEDGED = 7, /* sequences of the stored exports that somebody has fetched and verified */
+        RECORD_SUCCEEDS = 8,   /* whose place this box took, and where that box's exports stood */
 } record_type;
 
 typedef enum slot_kind : uint16_t { SLOT_EMPTY = 0, SLOT_PASSPHRASE = 1, SLOT_KEY_FILE = 2, SLOT_TPM = 3 } slot_kind;

@@ -80,13 +80,16 @@ static inline void harness_box(void)
         box_link_attach(&h.box.link, pair[0]);
 }
 
+static inline uint64_t harness_wall_s(void) { return 1800000000; }
+
 static inline void harness_start(void)
 {
         int pair[2];
         h.keeper = -1;
         h.pid1 = -1;
         h.board = calloc(1, sizeof *h.board);
-        h.box = (admin_box){.loop = net_loop_new(), .board = h.board, .version = "1.0", .commit = "abc"};
+        h.box = (admin_box){.loop = net_loop_new(), .board = h.board, .version = "1.0", .commit = "abc",
+                            .wall_s = harness_wall_s};
         if (h.board == nullptr || h.box.loop == nullptr || failed(keeper_link_init(&h.box.keeper, h.box.loop))
             || failed(box_link_init(&h.box.link, h.box.loop))
             || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)

@@ -77,7 +77,7 @@ static void making(void)
         tap_ok(tls_certificate_has_key(server, server_key) && !tls_certificate_has_key(server, ca_key)
                        && !tls_certificate_has_key(server, VIEW("x")) && !tls_certificate_has_key(VIEW("x"), ca_key),
                "certificate", "it knows its key");
-        tls_server *s;
+        static tls_server *s; /* as long as its process */
         const char *why = nullptr;
         tap_ok(!failed(tls_server_new(server, server_key, &s, &why)), "certificate", "a server takes it");
 }

@@ -16,7 +16,7 @@ static const struct {
         {"one empty record",                  {3},                                    8,  true,  8},
         {"one record and zeros",              {2, 0, 0, 0, 3, 0, 0, 0, 1, 2, 3},      24, true,  11},
         {"two records",                       {1, 0, 0, 0, 0, 0, 0, 0, 4},            16, true,  16},
-        {"type 5 is not listed",              {5, 0, 0, 0, 0, 0, 0, 0},               24, false, 0},
+        {"type 9 is not listed",              {9, 0, 0, 0, 0, 0, 0, 0},               24, false, 0},
         {"type 0 with bytes behind it",       {0, 0, 0, 0, 1, 0, 0, 0, 7},            24, false, 0},
         {"type 257 is not type 1",            {1, 1, 0, 0, 0, 0, 0, 0},               24, false, 0},
         {"a reserved byte that is not zero",  {1, 0, 1, 0, 0, 0, 0, 0},               24, false, 0},
