@@ -31,8 +31,10 @@ static bool mask(int fd, uint32_t type, const uint8_t *bits, uint32_t bytes)
 /* A keyboard may have a power key: what else is typed on it is kept neither here nor in the kernel's queue for us. */
 static bool hear_power_alone(int fd)
 {
+        /* The kernel takes masks of whole longs alone. */
         uint8_t keys[KEY_MAX / 8 + 1] = {[KEY_POWER / 8] = 1 << KEY_POWER % 8};
-        uint8_t types[EV_MAX / 8 + 1] = {1 << EV_SYN | 1 << EV_KEY};
+        uint8_t types[sizeof(long)] = {1 << EV_SYN | 1 << EV_KEY};
+        static_assert(sizeof keys % sizeof(long) == 0 && EV_MAX / 8 < sizeof types);
         return mask(fd, EV_KEY, keys, sizeof keys) && mask(fd, EV_SYN, types, sizeof types);
 }
 

@@ -18,12 +18,17 @@ def ok(good, sentence, more=""):
 
 
 class NewBox(box.Box, first_boot.Box):
-    """The image on an empty state; the drive holds box.conf alone."""
+    """The image on an empty state. Its drive, where it has one, holds no configuration: box.conf, or vault.key."""
+
+    on_drive = ("box.conf",)
 
     def config_drive(self):
         stick, drive = self.dir / "stick", self.dir / "config.img"
         stick.mkdir(exist_ok=True)
-        (stick / "box.conf").write_text(self.box_conf)
+        if "box.conf" in self.on_drive:
+            (stick / "box.conf").write_text(self.box_conf)
+        if "vault.key" in self.on_drive:
+            (stick / "vault.key").write_bytes(self.key_file.read_bytes())
         subprocess.run([harness.ROOT / "image/drive.py", stick, drive], check=True)
         return drive
 
@@ -40,6 +45,31 @@ class NewBox(box.Box, first_boot.Box):
                 return found[-1]
             time.sleep(0.2)
         return None
+
+
+def by_key_file():
+    """No drive at first, so addresses by DHCP; then a stick that holds the key file alone, and it opens by itself."""
+    with NewBox(drives=0) as b:
+        b.start("unclaimed")
+        b.token = b.shown(r"claim code ([A-Z2-7]{4}-[A-Z2-7]{4})")
+        ok(b.token is not None, "without any drive it gets an address and shows its code", b.console()[-3000:])
+        key = os.urandom(32)
+        b.key_file.write_bytes(key)
+        seal = b.seal_key()
+        ok(b.ask("POST", "/admin/v1/setup/vault", sealing.new_slot(seal, key_file=key))[0] == 200, "a vault of a key file")
+        b.ask("POST", "/admin/v1/vault/credentials", sealing.vendor_key(seal, "mock", b.vendor.host, b.vendor.key))
+        b.entries = []
+        b.write_config()
+        code, text, _ = b.put(b.files(), opens="key-file")
+        ok(code == 200, "and its configuration", text)
+        b.monitor.do("system_powerdown")
+        b.lethed.wait(box.OFF_S)
+        b.on_drive, b.drives = ("vault.key",), 1
+        b.start("ready")
+        b.token = b.admin_token
+        b.settled(30)
+        ok(b.ask("GET", "/admin/v1/status", ca=b.ca)[0] == 200, "with the key file on a stick it opens by itself")
+        ok(b.shown(r"vault +open") is not None, "as the console says")
 
 
 def main():
@@ -81,6 +111,7 @@ def main():
         ok(b.ask("POST", "/admin/v1/vault/unlock", words)[0] == 200, "the words open it")
         b.until("ready", 30)
         ok(b.chat_soon(20) == 200, "and it answers")
+    by_key_file()
     print(f"1..{first_boot.count}")
     return 1 if first_boot.bad else 0
 
