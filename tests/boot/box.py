@@ -160,17 +160,21 @@ class Box(harness.Relay):
                     "-drive", f"if=pflash,unit=1,format=raw,file={vars_}"]
         return []
 
+    def _wire(self):
+        """The card and what it is plugged into."""
+        forwards = ",".join(f"hostfwd=tcp:127.0.0.1:{port}-{self.guest}:{inside}" for port, inside in
+                            ((self.port, 8443), (self.admin_port, 9443)))
+        return ["-netdev", f"user,id=net,{forwards}", "-device", f"{self.card},netdev=net,romfile="]
+
     def start(self, wait=True):
         drive = self.config_drive()
         monitor = self.dir / "monitor"
         monitor.unlink(missing_ok=True)
-        forwards = ",".join(f"hostfwd=tcp:127.0.0.1:{port}-{self.guest}:{inside}" for port, inside in
-                            ((self.port, 8443), (self.admin_port, 9443)))
         command = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-machine", self.machine, "-m", f"{self.memory_mib}M",
                    "-smp", "2", "-nodefaults", "-display", "none", *self.ending, "-vga", "std",
                    "-serial", f"file:{self.dir}/console.log",
                    "-qmp", f"unix:{monitor},server=on,wait=off", "-device", "virtio-rng-pci",
-                   "-netdev", f"user,id=net,{forwards}", "-device", f"{self.card},netdev=net,romfile=",
+                   *self._wire(),
                    *self._disk_words(),
                    *["-drive", f"if=virtio,format=raw,readonly=on,file={drive}"] * self.drives, *self.devices,
                    *self._boot_words()]

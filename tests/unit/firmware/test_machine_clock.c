@@ -1,0 +1,116 @@
+#include "firmware/machine.h"
+
+#include <sys/mman.h>
+
+#include "base/clock.h"
+#include "support/tap.h"
+#include "tree.h"
+
+static const char SUBJECT[] = "machine_clock";
+
+static machine m;
+
+static bool says(const char *part) { return text_contains(notice_view(&m.facts.time), view_of_text(part)); }
+
+/* Nothing here may set the clock of the machine that runs the test: every word is one that is refused, or so small that
+ * it needs no setting. */
+static void begin(uint64_t image_s)
+{
+        machine_begin(&m, tree_root);
+        tree_bytes("/state", (view){});
+        m.kept_fd = open(tree_path("/state"), O_RDWR | O_CLOEXEC);
+        if (m.kept_fd < 0 || ftruncate(m.kept_fd, KEPT_AT + KEPT_SLOTS * KEPT_SLOT_BYTES) != 0)
+                abort();
+        m.facts.image.epoch_s = image_s;
+        m.facts.clock = CLOCK_SOURCE_CHIP;
+        m.facts.clock_known = true;
+}
+
+static void test_floor(void)
+{
+        uint64_t now = clock_wall_s();
+        begin(now - 1000);
+        machine_settle_clock(&m);
+        tap_ok(m.floor_s == now - 1000 && m.facts.time_state == BOX_TIME_RTC, SUBJECT, "the image's day is the floor");
+        begin(now - 1000);
+        (void)!failed(kept_set_u64(&m.kept, VIEW("clock"), now - 500));
+        (void)!failed(kept_set_u64(&m.kept, VIEW("seen"), now + 86400));
+        machine_settle_clock(&m);
+        tap_ok(m.floor_s == now - 500 && m.facts.time_state == BOX_TIME_RTC, SUBJECT,
+               "a later time that was borne out is; one that was only seen is not");
+        begin(now - 1000);
+        (void)!failed(kept_set_u64(&m.kept, VIEW("clock"), now + 2 * CLOCK_SPAN_S));
+        machine_settle_clock(&m);
+        tap_ok(m.floor_s == now - 1000, SUBJECT, "one that cannot be is not");
+}
+
+static void test_servers(void)
+{
+        uint64_t now = clock_wall_s();
+        begin(now - 1000);
+        machine_settle_clock(&m);
+        machine_hear_time(&m, &(net_word){.kind = NET_NO_TIME}, 1);
+        tap_ok(says("No time server answers"), SUBJECT, "no answer");
+        machine_hear_time(&m, &(net_word){.kind = NET_NO_TIME, .number = 2}, 1);
+        tap_ok(says("do not agree"), SUBJECT, "two that differ");
+        machine_hear_time(&m, &(net_word){.kind = NET_TIME, .number = 1, .of = 1, .offset_us = 86400 * 1000000LL}, 1);
+        tap_ok(says("it takes two that agree") && m.facts.time_state == BOX_TIME_RTC, SUBJECT,
+               "one that is a day ahead");
+        machine_hear_time(&m, &(net_word){.kind = NET_TIME, .number = 2, .of = 2, .offset_us = -86400 * 1000000LL}, 1);
+        tap_ok(says("a day that cannot be") && m.facts.time_state == BOX_TIME_RTC, SUBJECT, "two below the floor");
+        close(m.kept_fd);
+}
+
+static void test_facts(void)
+{
+        uint64_t now = clock_wall_s();
+        begin(now - 1000);
+        machine_settle_clock(&m);
+        strcpy(m.facts.image.version, "1.0");
+        m.facts.image.root[0] = 0xab;
+        bool             good = !failed(machine_give_facts(&m)) && !failed(machine_give_facts(&m));
+        const box_facts *f = box_facts_map(m.facts_fd);
+        tap_ok(good && f != nullptr && atomic_load(&f->time_state) == BOX_TIME_RTC && f->image_digest[0] == 0xab
+                       && f->has_image == 1 && m.command.gift_count == 1,
+               SUBJECT, "lethed is given the box's numbers");
+        tap_ok(mmap(nullptr, sizeof *f, PROT_READ | PROT_WRITE, MAP_SHARED, m.facts_fd, 0) == MAP_FAILED
+                       && ftruncate(m.facts_fd, 0) != 0,
+               SUBJECT, "and cannot change them");
+        close(m.kept_fd);
+}
+
+static void test_keeping(void)
+{
+        static kept back;
+        uint64_t    now = clock_wall_s(), n = 0;
+        begin(now - 1000);
+        machine_settle_clock(&m);
+        machine_turn_clock(&m, 1000);
+        machine_turn_clock(&m, 3600000);
+        bool early = m.kept.generation == 0;
+        machine_turn_clock(&m, 3602000);
+        machine_turn_clock(&m, 7200000);
+        bool good = !failed(kept_read(m.kept_fd, &back)) && back.generation == 1
+                    && kept_get_u64(&back, VIEW("seen"), &n) && n >= now && kept_get(&back, VIEW("clock")).len == 0;
+        tap_ok(early && good, SUBJECT, "after an hour, then daily: the time that was seen");
+        m.facts.time_state = BOX_TIME_NTP;
+        machine_keep_clock(&m);
+        good = !failed(kept_read(m.kept_fd, &back)) && kept_get_u64(&back, VIEW("clock"), &n) && n >= now;
+        tap_ok(good, SUBJECT, "and as a floor once it was borne out");
+        m.facts.time_state = BOX_TIME_UNKNOWN;
+        machine_keep_clock(&m);
+        good = !failed(kept_read(m.kept_fd, &back)) && back.generation == 2;
+        tap_ok(good, SUBJECT, "a time of nobody's is not kept");
+        close(m.kept_fd);
+}
+
+int main(void)
+{
+        tree_make();
+        test_floor();
+        test_servers();
+        test_facts();
+        test_keeping();
+        tree_remove();
+        return tap_done();
+}
