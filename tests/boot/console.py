@@ -13,7 +13,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "client")]
 
-from box import Box  # noqa: E402
+from box import Box, partition  # noqa: E402
 from load import CHAT, user  # noqa: E402
 from tap import Tap, equal, holds  # noqa: E402
 
@@ -204,7 +204,7 @@ def network(tap):
         with tap.case("once it serves, settings are not for who stands before the screen"):
             box.glass.waits("RUNNING  serving")
             box.menu("1")
-            box.glass.waits("who stands here could lead its traffic")
+            box.glass.waits("who stands here could lead")
             box.press(" ")
         with tap.case("after a new start it has them still"):
             box.press("6y")
@@ -215,6 +215,24 @@ def network(tap):
             box.glass.waits("address      10.0.2.77/24")
             equal(box.request("POST", CHAT, HELLO)[0], 200)
         equal(box.stop(), 0)
+
+
+def reset(tap):
+    with Person() as box:
+        box.glass.waits("RUNNING  serving")
+        with tap.case("a factory reset needs the very word"):
+            box.menu("8")
+            box.press("reset\n")
+            box.glass.waits("Menu: press a number.")
+            equal(box.request("POST", CHAT, HELLO)[0], 200)
+        with tap.case("RESET empties the state partition, behind an orderly end"):
+            box.press("8RESET\n")
+            box.glass.waits("starts again as a new one.")
+            equal(box.off(), 0)
+            at, room = partition(box.dir / "disk.raw", "lethe-state")
+            with open(box.dir / "disk.raw", "rb") as disk:
+                disk.seek(at)
+                holds(not disk.read(room).strip(b"\0"), "something is left of it")
 
 
 def deaths(tap):
@@ -233,6 +251,7 @@ def main():
     menu_and_power(tap)
     unlocking(tap)
     network(tap)
+    reset(tap)
     deaths(tap)
     return tap.done()
 
