@@ -52,8 +52,8 @@ typedef struct console_record {
 /* The role to PID 1. */
 typedef enum console_asked : uint32_t {
         CONSOLE_ASK = 1, /* item, text; answered */
-        CONSOLE_FORGET,  /* a secret was typed. The kernel keeps the last 4 KiB of a terminal for as long as anybody has it
-                            open: the role has closed its own, PID 1 does so too and sends new ones */
+        CONSOLE_FORGET,  /* a secret was typed. The kernel keeps the last 4 KiB of a terminal for as long as anybody
+                            has it open: the role has closed its own, PID 1 does so too and sends new ones */
 } console_asked;
 
 typedef struct console_ask {
