@@ -107,7 +107,8 @@ static void test_ends(void)
         int status = 0;
         waitpid(u.pid, &status, 0);
         updater_reaped(&u);
-        tap_ok(lives && WIFSIGNALED(status) && u.report.code == ERR_SYSTEM, SUBJECT, "one that takes too long is ended");
+        tap_ok(lives && WIFSIGNALED(status) && u.report.code == ERR_SYSTEM, SUBJECT,
+               "one that takes too long is ended");
         close(ends[1]);
 }
 
