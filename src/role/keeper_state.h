@@ -88,6 +88,7 @@ struct keeper {
 
         store          store;
         keeper_tpm     tpm_state;
+        bool           tpm_gone; /* it did not answer once: it is not asked again until a keeper starts anew */
         uint32_t       tpm_slots; /* bit n: slot n opens with the TPM's registers as they are */
         seal_pair      pair;
         keeper_digests digests[4]; /* newest generations, round robin */

@@ -17,7 +17,9 @@ enum : uint32_t {
         QUOTE_PCRS = SEAL_PCRS | 1u << 0,
 };
 
-static tpm device(const keeper *k) { return (tpm){.fd = k->tpm}; }
+static tpm device(const keeper *k) { return (tpm){.fd = k->tpm, .gone = k->tpm_gone}; }
+
+static void leave(keeper *k, const tpm *t) { k->tpm_gone = k->tpm_gone || t->gone; }
 
 static bool has_tpm_slot(const keeper *k)
 {
@@ -52,6 +54,7 @@ void keeper_tpm_look(keeper *k)
                 if (k->store.info.slots[i].kind != SLOT_TPM)
                         continue;
                 if (failed(fits_now(&t, &k->store.info.slots[i], &fits))) {
+                        leave(k, &t);
                         k->tpm_state = KEEPER_TPM_FAILS;
                         return;
                 }
@@ -67,6 +70,7 @@ void keeper_tpm_begin(keeper *k)
         k->tpm_state = k->tpm < 0 ? KEEPER_TPM_ABSENT : KEEPER_TPM_UNUSED;
         if (k->tpm >= 0 && failed(tpm_clear_leftovers(&t)))
                 k->tpm_state = KEEPER_TPM_FAILS;
+        leave(k, &t);
 }
 
 static err open_slot(keeper *k, tpm *t, uint32_t index)
@@ -94,12 +98,14 @@ void keeper_tpm_open(keeper *k)
 {
         tpm t = device(k);
         keeper_tpm_look(k);
+        t.gone = k->tpm_gone;
         for (uint32_t i = 0; i < KEY_SLOTS && !store_is_open(&k->store); i++) {
                 if ((k->tpm_slots >> i & 1) == 0)
                         continue;
                 err e = open_slot(k, &t, i);
                 k->tpm_state = failed(e) ? why(e) : KEEPER_TPM_OPENED;
         }
+        leave(k, &t);
 }
 
 /* ---- slots ---- */
@@ -195,11 +201,12 @@ err keeper_tpm_answer(keeper *k, keeper_op op, view in, emit *out)
         if (k->tpm < 0)
                 return FAIL(NO_TPM);
         tpm t = device(k);
-        if (op == KEEPER_TPM_SEAL)
-                return seal(k, &t, in, out);
-        if (op == KEEPER_TPM_RESEAL)
-                return reseal(k, &t, in, out);
-        return in.len == 0 ? settle(k) : FAIL(OUT_OF_RANGE);
+        err e = op == KEEPER_TPM_SEAL     ? seal(k, &t, in, out)
+                : op == KEEPER_TPM_RESEAL ? reseal(k, &t, in, out)
+                : in.len == 0             ? settle(k)
+                                          : FAIL(OUT_OF_RANGE);
+        leave(k, &t);
+        return e;
 }
 
 /* ---- exports ---- */
@@ -209,7 +216,9 @@ err keeper_tpm_clock(keeper *k, tpm_clock *out)
         tpm t = device(k);
         if (k->tpm < 0)
                 return FAIL(NO_TPM);
-        return of_tpm(tpm_clock_now(&t, out));
+        err e = of_tpm(tpm_clock_now(&t, out));
+        leave(k, &t);
+        return e;
 }
 
 err keeper_tpm_quote(keeper *k, view export, emit *out)
@@ -221,6 +230,7 @@ err keeper_tpm_quote(keeper *k, view export, emit *out)
                 return FAIL(NO_TPM);
         quote_binding(export, extra);
         err e = of_tpm(tpm_quote_now(&t, extra, QUOTE_PCRS, &q));
+        leave(k, &t);
         if (!failed(e))
                 e = quote_write(&q, out);
         if (failed(e))

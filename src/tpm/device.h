@@ -10,6 +10,7 @@
 typedef struct tpm {
         int      fd;   /* borrowed */
         uint32_t code; /* the last refusal, as the TPM told it; 0: none */
+        bool     gone; /* it did not answer: nothing is asked any more, for a late answer would be taken for the next */
 } tpm;
 
 /* All functions report:
