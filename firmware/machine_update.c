@@ -102,6 +102,17 @@ static void prove(machine *m, uint64_t now_ms)
         }
 }
 
+/* For the screen and for exports. */
+static void note_keys(machine *m)
+{
+        update_keys keys = {};
+        notice      unsaid;
+        m->facts.throw_away_updates = !failed(update_keys_read(m->root, &m->kept, &keys, &unsaid))
+                                      && update_keys_throw_away(&keys);
+        if (m->box_facts != nullptr)
+                atomic_store(&m->box_facts->throw_away_updates, m->facts.throw_away_updates);
+}
+
 /* ---- what was asked for ---- */
 
 static void answer(machine *m, err_code code, view bytes)
@@ -222,6 +233,7 @@ void machine_asked_update_keys(machine *m, const box_message *q)
                 refuse(m, q, e.code, &why);
         else
                 box_channel_answer(&m->channel, q->op, q->number, ERR_NONE, (view){});
+        note_keys(m);
 }
 
 /* ---- from a volume ---- */
@@ -265,8 +277,10 @@ void machine_update_turn(machine *m, uint64_t now_ms)
         updater_hear(&u->child, now_ms);
         if (m->phase < PHASE_NETWORK || m->phase > PHASE_REFUSED)
                 return;
-        if (u->began_ms == 0)
+        if (u->began_ms == 0) {
                 u->began_ms = u->up_since_ms = now_ms;
+                note_keys(m);
+        }
         if (!u->looked && m->facts.state[0] != '\0' && u->child.pid == 0)
                 u->looked = !failed(start_child(m, UPDATER_LOOK, now_ms));
         prove(m, now_ms);

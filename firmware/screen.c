@@ -385,6 +385,8 @@ void screen_draw(const screen_facts *f, screen *out)
         say_long(&p, "network", notice_view(&f->network));
         say_long(&p, "time", notice_view(&f->time));
         say_copies(&p, f->clones);
+        if (f->throw_away_updates)
+                say_long(&p, "update keys", VIEW("THROW-AWAY: this box takes what its builder's folder signs"));
         say_long(&p, "update", notice_view(&f->update));
         say_long(&p, "waiting", notice_view(&f->waiting));
         say_long(&p, "FAULT", notice_view(&f->fault));

@@ -56,6 +56,7 @@ typedef struct screen_facts {
         const char *slot;      /* static: whose image runs; null: not known */
         bool       on_trial;   /* it has not proven itself yet */
         notice     update;     /* how far one is, or how the last ended */
+        bool       throw_away_updates; /* the keys that sign them are nobody's */
         notice     network;    /* what is wrong with the network, or missing */
         notice     time;       /* what is wrong with the time servers */
         notice     fault;      /* of the box itself */

@@ -203,6 +203,10 @@ static void write_box(emit *out, const box_facts *b)
         text(out, "time_state", box_time_name(atomic_load(&b->time_state)));
         emit_byte(out, ',');
         number(out, "tpm", atomic_load(&b->tpm));
+        if (atomic_load(&b->throw_away_updates) != 0) {
+                emit_byte(out, ',');
+                text(out, "update_keys", "throw_away");
+        }
         emit_byte(out, '}');
 }
 

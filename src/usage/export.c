@@ -207,6 +207,8 @@ static void put_box(emit *out, const box_facts *b)
         put_text(out, "signing", box_signing_name(atomic_load(&b->signing)));
         put_text(out, "time_state", box_time_name(atomic_load(&b->time_state)));
         put_u64(out, "tpm", atomic_load(&b->tpm));
+        if (atomic_load(&b->throw_away_updates) != 0)
+                put_text(out, "update_keys", "throw_away");
         close_object(out);
 }
 

@@ -209,6 +209,7 @@ static void test_box(void)
         atomic_store(&box.clones, 2);
         atomic_store(&box.time_state, BOX_TIME_NTP);
         atomic_store(&box.signing, BOX_SIGNED_THROW_AWAY);
+        atomic_store(&box.throw_away_updates, 1);
         box.has_image = 1;
         memset(box.image_digest, 0x77, sizeof box.image_digest);
         memset(bytes, 0, sizeof bytes);
@@ -216,7 +217,7 @@ static void test_box(void)
         good = !failed(export_write(&f, l, &e))
                && strstr((char *)bytes, "\"box\":{\"clone_suspected\":2,\"image\":\"" HEX16("7777") "\","
                                         "\"secure_boot\":0,\"signing\":\"throw_away\",\"time_state\":\"ntp\","
-                                        "\"tpm\":0},") != nullptr;
+                                        "\"tpm\":0,\"update_keys\":\"throw_away\"},") != nullptr;
         tap_ok(good, SUBJECT, "the box in the order of its keys");
         munmap(l, ledger_bytes());
 }
