@@ -232,16 +232,18 @@ class Box(harness.Relay):
         return file.read_bytes()
 
     def stop(self):
-        """Presses the power button, as an owner would. Returns QEMU's exit status."""
+        """Presses the power button, as an owner would. Returns QEMU's exit status; -1: it had to be killed."""
+        killed = False
         if self.lethed is not None and self.lethed.poll() is None:
             try:
                 self.monitor.do("system_powerdown")
                 self.lethed.wait(OFF_S)
             except (AttributeError, RuntimeError, OSError, subprocess.TimeoutExpired):
                 harness.end(self.lethed)
+                killed = True
         for vendor in self.vendors.values():
             vendor.stop()
-        return self.lethed.returncode if self.lethed else None
+        return -1 if killed else self.lethed.returncode if self.lethed else None
 
     def fetch_state(self):
         """After stop(): the state partition becomes the state file that lethectl reads."""
