@@ -318,6 +318,7 @@ void machine_reaped(machine *m, pid_t pid, int status, uint64_t now_ms)
                 machine_count_death(m, "lethed", status);
         service_died(&m->service, now_ms);
         box_channel_end(&m->channel);
+        m->update.admin_spoke = false;
         m->facts.serving = false;
         m->facts.vault = SCREEN_VAULT_UNKNOWN;
         m->facts.unconfigured = false;

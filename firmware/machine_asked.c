@@ -49,6 +49,7 @@ static void take_identity(machine *m, const box_message *q)
 static void take(void *ctx, const box_message *q, int *fd)
 {
         const asked *a = ctx;
+        a->m->update.admin_spoke = true;
         switch ((box_op)q->op) {
         case BOX_STATUS:
                 say_facts(a->m, q);

@@ -61,11 +61,12 @@ static uint64_t good_ms(const machine *m)
         return soon ? GOOD_SOON_MS : GOOD_MS;
 }
 
-/* Waiting for a person to open the vault is not a failure. */
+/* Waiting for a person, to open the vault or to set the box up, is not a failure. */
 static bool is_up(const machine *m)
 {
+        bool waits = m->facts.vault != SCREEN_VAULT_OPEN && m->update.admin_spoke;
         return m->phase == PHASE_RUNNING && m->service.pid != 0
-               && (m->facts.serving || m->facts.vault == SCREEN_VAULT_SEALED || m->facts.vault == SCREEN_VAULT_OPEN);
+               && (m->facts.serving || m->facts.vault == SCREEN_VAULT_SEALED || waits);
 }
 
 static void raise_epoch(machine *m)

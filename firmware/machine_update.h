@@ -9,6 +9,7 @@ typedef struct machine_update {
         const char *folder;     /* tests: in the place of the boot partition */
         boot_facts  facts;      /* as last looked at; running SLOT_NONE: nothing is known */
         bool        looked;     /* once, after the state partition was found */
+        bool        admin_spoke; /* since lethed's start: its management plane is there */
         bool        proven;     /* nothing is left to do for the running image */
         uint64_t    began_ms, up_since_ms, try_at_ms, now_ms;
         uint64_t    good_after_ms; /* 0: not looked up yet */
