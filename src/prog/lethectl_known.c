@@ -64,7 +64,8 @@ verdict known_compare(const https_known *known, const uint8_t *expected)
         if (expected != nullptr)
                 return refuse("this is not the fingerprint that was given; nothing was sent",
                               "Compare with the console. When they differ, somebody else answers at this address.");
-        if (!line_ask("Does its console show the same (menu: fingerprints in full, operators)? yes or no", nullptr, answer, sizeof answer))
+        if (!line_ask("Does its console show the same (menu: fingerprints in full, operators)? yes or no", nullptr,
+                      answer, sizeof answer))
                 return REFUSED;
         return strcmp(answer, "yes") == 0
                        ? DONE

@@ -153,7 +153,8 @@ static verdict put_token(const lethectl *c, const token *t)
                 return r;
         store *s = file_door_store(&door);
         if (!config_set_find(region_view(&s->config), VIEW("lethe.json"), &old)) {
-                r = refuse("this state holds no configuration", "Put the entry that admin token prints into lethe.json.");
+                r = refuse("this state holds no configuration",
+                           "Put the entry that admin token prints into lethe.json.");
         } else {
                 err e = rewrite(old.bytes, t, &text);
                 if (!failed(e))
