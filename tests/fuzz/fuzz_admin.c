@@ -3,7 +3,11 @@
 
 #include "admin/body.h"
 #include "admin/query.h"
+#include "base/arena.h"
 #include "codec/base64.h"
+#include "vault/config_set.h"
+#include "vault/container.h"
+#include "vault/store.h"
 
 enum : size_t { WANT = 99 };
 
@@ -94,6 +98,36 @@ static void query(view text)
         assert(failed(e) || any == (text.len > 0));
 }
 
+static void slot(view json)
+{
+        keeper_slot_add q;
+        config_fault fault = {};
+        if (failed(body_slot(json, &q, &fault)))
+                assert(fault_whole(&fault));
+        else
+                assert(q.slot.kind != SLOT_EMPTY && q.slot.ops <= ARGON_OPS_MAX && q.slot.mem_bytes <= ARGON_MEM_MAX);
+}
+
+/* Every file that was taken has a name of the closed list, and all of them are the whole region. */
+static void config(view json)
+{
+        keeper_stage stage;
+        region files;
+        config_fault fault = {};
+        body_file f;
+        size_t at = 0;
+        region_init(&files, 4 * 1024 * 1024);
+        err e = body_config(json, &stage, &files, &fault);
+        if (e.code == ERR_BAD_CONFIG)
+                assert(fault_whole(&fault));
+        while (!failed(e) && body_file_next(region_view(&files), &at, &f)) {
+                assert(memchr(f.name, '\0', sizeof f.name) != nullptr && config_name_valid(view_of_text(f.name)));
+                assert(f.sealed == 1 || !config_name_secret(view_of_text(f.name)));
+        }
+        assert(failed(e) || (at == files.len && at > 0 && stage.opens < STORE_OPENS_COUNT && stage.partial <= 1));
+        region_end(&files);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
         if (len == 0)
@@ -111,6 +145,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
                 rotate(rest);
         else if (data[0] == 'q')
                 query(rest);
+        else if (data[0] == 'k')
+                slot(rest);
+        else if (data[0] == 'c')
+                config(rest);
         else
                 assert(!body_name(rest) || rest.len < LIMIT_NAME_BYTES);
         return 0;

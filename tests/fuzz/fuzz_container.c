@@ -61,6 +61,7 @@ static void contents(view in)
                 e = store_save(&s, &saved);
                 assert(!failed(e) && saved.len == used);
                 region_end(&s.exports);
+                region_end(&s.config);
                 e = store_load(&s, region_view(&saved));
                 assert(!failed(e));
                 e = store_save(&s, &again);
@@ -69,6 +70,7 @@ static void contents(view in)
                 region_end(&again);
         }
         region_end(&s.exports);
+        region_end(&s.config);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
