@@ -16,6 +16,7 @@ enum : int { TURN_MS = 50, TURN_IDLE_MS = 500, TURN_DRAWING_MS = 20 };
 /* Loaded without being asked for: the config drive may be any of them, and a button does not name what reads it. */
 static const view always[] = {VIEW_INIT("vfat"), VIEW_INIT("nls_cp437"), VIEW_INIT("nls_ascii"),
                               VIEW_INIT("nls_iso8859_1"), VIEW_INIT("isofs"), VIEW_INIT("button"), VIEW_INIT("evdev"),
+                              VIEW_INIT("8021q"), VIEW_INIT("ptp_kvm"),
                               VIEW_INIT("efivarfs")};
 
 void machine_begin(machine *m, const char *root)

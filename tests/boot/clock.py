@@ -60,9 +60,9 @@ def servers(clock, ahead, said, state):
 
 
 def corrected():
-    """An hour behind, and two servers that agree on it: the clock is set."""
-    behind = (datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%S")
-    end = servers(behind, {ONE: 0, TWO: 0}, "time: of time servers that agree", "constrained")
+    """An hour ahead, and two servers that agree on it: the clock is set."""
+    ahead = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%S")
+    end = servers(ahead, {ONE: 0, TWO: 0}, "time: of time servers that agree", "constrained")
     holds(far_from(end) < 60, f"{far_from(end)} s away")
 
 
@@ -104,7 +104,6 @@ def a_copy():
         status, _, _ = box.request("POST", CHAT, {"model": "chat", "messages": user("hello")})
         equal(status, 200)
         holds(before is not None, "no ticket before")
-        equal(box.admin_get("/admin/v1/status")["box"]["clone_suspected"], 1) if hasattr(box, "admin_get") else None
         export = final_export(box)
         equal(export["box"]["clone_suspected"], 1)
 
@@ -121,7 +120,7 @@ def main():
     tap = Tap("clock")
     for name, run in (("a clock chip of 2011: the image's day, and no waiting", lambda: a_chip("2011-11-11")),
                       ("a clock chip of 2050: the same", lambda: a_chip("2050-01-01")),
-                      ("an hour behind, two time servers: set", corrected),
+                      ("an hour ahead, two time servers: set", corrected),
                       ("a lying time server: not believed", one_liar),
                       ("a copied machine: renewed, said, serving", a_copy)):
         with tap.case(name):
