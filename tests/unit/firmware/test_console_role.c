@@ -16,6 +16,12 @@
 static const char SUBJECT[] = "console_role";
 static machine    m;
 
+#ifdef __SANITIZE_ADDRESS__
+static constexpr bool SANITIZED = true;
+#else
+static constexpr bool SANITIZED = false;
+#endif
+
 /* ---- the role: this very program, put into the tree under its name ---- */
 
 static uint32_t open_descriptors(void)
@@ -210,9 +216,12 @@ int main(int argc, char *argv[])
         signal(SIGPIPE, SIG_IGN);
         tree_make();
         put_role();
-        test_birth();
         test_words();
-        test_machine();
+        /* With sanitizers this program wants a loader, and in an empty root there is none. */
+        if (!SANITIZED) {
+                test_birth();
+                test_machine();
+        }
         tree_remove();
         return tap_done();
 }
