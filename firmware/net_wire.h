@@ -23,7 +23,7 @@ typedef enum net_kind : uint32_t {
         NET_LOST,      /* the address may not be used any more */
         NET_REFUSED,   /* a server has refused; number: so many in a row */
         NET_CONFLICT,  /* a neighbour has the address that was offered */
-        NET_TIME,      /* offset_us: how far the clock is behind; number: servers that agree, of so many that answered */
+        NET_TIME,      /* offset_us: how far the clock is behind; number: servers that agree; of: that answered */
         NET_NO_TIME,   /* number: servers that answered, and do not agree; 0: none did */
         NET_RESOLVERS, /* servers: name servers that routers advertise */
         NET_KINDS

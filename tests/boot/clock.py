@@ -68,7 +68,7 @@ def corrected():
 
 def one_liar():
     """One server alone cannot take the clock away by a year, nor can one of three."""
-    end = servers(None, {ONE: 365 * 86400}, "it takes two that agree", "rtc")
+    end = servers(None, {ONE: 365 * 86400}, "One time server says a time far", "rtc")
     holds(far_from(end) < 300, f"{far_from(end)} s away")
     end = servers(None, {ONE: 5, TWO: 365 * 86400, THREE: 5}, "time: of time servers", "ntp")
     holds(far_from(end) < 300, f"{far_from(end)} s away")
