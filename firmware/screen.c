@@ -229,7 +229,7 @@ static void draw_claim(pen *p, const screen_facts *f)
         pen_begin(p, "SET-UP");
         emit_text(&p->line, "claim code ");
         emit_text(&p->line, f->claim);
-        emit_text(&p->line, "   run 'lethectl setup' against 'operators' below");
+        emit_text(&p->line, "   run 'lethectl setup' against 'operators'");
         pen_end(p);
 }
 
