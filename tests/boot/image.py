@@ -30,7 +30,8 @@ FOLDERS = {"/bin", "/config", "/dev", "/etc", "/etc/lethe", "/lib", "/lib/module
 LINKS = {"/sbin/poweroff": b"/init", "/sbin/reboot": b"/init"}
 PROGRAMS = {"/init", "/bin/lethed", "/bin/lethe-admin", "/bin/lethe-console", "/bin/lethe-keeper",
             "/bin/lethe-relay", "/bin/lethe-resolver"}
-TABLES = {"/etc/lethe/image", "/etc/lethe/sources", "/lib/modules/alias", "/lib/modules/order"}
+TABLES = {"/etc/lethe/image", "/etc/lethe/sources", "/etc/lethe/update-keys", "/lib/modules/alias",
+          "/lib/modules/order"}
 PT_INTERP = 3
 
 
@@ -110,7 +111,7 @@ def root(tap):
                 equal(content.decode(), row["to"])
             if stat.S_ISREG(mode):
                 equal((len(content), hashlib.sha256(content).hexdigest()), (row["size"], row["sha256"]))
-    with tap.case("it is the programs, modules and four tables; nothing of it can be written or is another's"):
+    with tap.case("it is the programs, modules and five tables; nothing of it can be written or is another's"):
         modules = {f"/lib/modules/{name}.ko.xz" for name in said["modules"]}
         equal({p for p, e in found.items() if stat.S_ISDIR(e[0])}, FOLDERS)
         equal({p for p, e in found.items() if stat.S_ISREG(e[0])}, PROGRAMS | TABLES | modules)
