@@ -93,7 +93,7 @@ static void fill_form(menu *m)
                 view row = take_word(&text, true), name = take_word(&row, false), value = take_word(&row, false);
                 for (size_t i = 0; i < MENU_FIELDS; i++) {
                         line *l = &m->fields[i];
-                        if (!view_equal(name, fields[i].key) || l->len + value.len + 1 > LINE_BYTES)
+                        if (!view_equal(name, fields[i].key) || value.len == 0 || l->len + value.len + 1 > LINE_BYTES)
                                 continue;
                         if (l->len > 0)
                                 l->bytes[l->len++] = ' ';
