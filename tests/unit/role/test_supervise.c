@@ -211,7 +211,7 @@ static void a_relay_dies(void)
         stage_tell(keeper, WIRE_RING_DONE | (int)(live << 8));
         stage_tell(keeper, WIRE_RING_DONE | (255 << 8));
         stage_tell(keeper, WIRE_RING_DONE | (int)(slot << 8));
-        for (int i = 0; i < 1000 && t.s->rings[slot].fd >= 0; i++)
+        for (int i = 0; i < 1000 && atomic_load(&shared->columns[slot].in_use) != 0; i++)
                 usleep(1000);
         tap_ok(t.s->rings[slot].fd == -1 && t.s->rings[live].fd >= 0 && atomic_load(&shared->columns[slot].in_use) == 0,
                "keeper", "frees a ring it has read, but none of a relay that lives");
