@@ -18,7 +18,7 @@ import disk  # noqa: E402
 import versions  # noqa: E402
 from box import IMAGE, partition  # noqa: E402
 from tap import Tap, equal, holds  # noqa: E402
-from update import Machine  # noqa: E402
+from update import Machine, falls_back  # noqa: E402
 
 CUTS = 8
 
@@ -83,6 +83,13 @@ def tampered(tap, image, boot):
             holds("not what was once written" in said, said)
 
 
+def bios_falls_back(tap, image):
+    with Machine(boot="bios", memory_mib=512) as box:
+        box.wait_fact(slot="a", proven="yes")
+        box.give_keys()
+        falls_back(tap, box, image, image.said["version"])
+
+
 def full(tap, image, scratch):
     folder = scratch / "full"
     shutil.copytree(IMAGE, folder, symlinks=True, ignore=lambda _, names: [n for n in names if n.startswith("lethe.")])
@@ -139,6 +146,7 @@ def main():
     image = versions.Image(IMAGE)
     with tempfile.TemporaryDirectory() as scratch:
         full(tap, image, pathlib.Path(scratch))
+    bios_falls_back(tap, image)
     for boot in ("uefi", "bios"):
         goes_back(tap, image, boot)
         tampered(tap, image, boot)
