@@ -32,7 +32,7 @@ class MeasuredBox(Box):
 
     def __init__(self):
         self.tpm, self.keyed = None, True
-        super().__init__(boot="uefi", memory_mib=384, start=False)
+        super().__init__(boot="uefi", memory_mib=512, start=False)
 
     def config_drive(self):
         kept, self.key_file = self.key_file, self.key_file if self.keyed else self.dir / "readme"
