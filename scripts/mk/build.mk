@@ -43,6 +43,8 @@ build/obj/$1/%.o: %.c | build/gen/build_info.h
 	@mkdir -p $$(@D)
 	@echo '$1 $$<'
 	$$Q$$(CC_$1) $$(CFLAGS_$1) $$(EXTRA) -MMD -MP -c $$< -o $$@
+# It holds the policy that a set-up begins with, which the compiler's list of what it read leaves out.
+build/obj/$1/src/prog/lethectl_setup_compose.o: policy/default.json
 build/obj/$1/lethe.a: $$(SOURCES:%.c=build/obj/$1/%.o)
 	@rm -f $$@.new && ar rcsDT $$@.new $$^ && mv $$@.new $$@
 build/obj/$1/support.a: $$(SUPPORT:%.c=build/obj/$1/%.o)

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import mmap
 import pathlib
+import struct
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -76,8 +77,19 @@ def tls_secrets(key_log):
     return rows
 
 
+def without_numbers(data):
+    """Blanks the numbers that the first start gives a disk and its partitions, and their check sums, in both tables."""
+    for head_at in (512, len(data) - 512):
+        first, count, size = struct.unpack("<QII", data[head_at + 72:head_at + 84 + 4])
+        for at, length in ((16, 4), (56, 16), (88, 4)):
+            data[head_at + at:head_at + at + length] = bytes(length)
+        for row in range(first * 512, first * 512 + count * size, size):
+            data[row + 16:row + 32] = bytes(16)
+    return data
+
+
 def outside_state(disk):
-    """A disk's bytes but those of the state partition, which the keeper alone writes."""
+    """What of a disk nobody may write to while it serves: all but the state partition and the numbers of the tables."""
     at, room = boxes.partition(disk, "lethe-state")
-    data = disk.read_bytes()
+    data = without_numbers(bytearray(disk.read_bytes()))
     return data[:at] + data[at + room:]

@@ -76,9 +76,12 @@ class Troubled(boxes.Box):
 
     def stop(self):
         """Presses the power button and leaves the machine as it is when it would have gone dark."""
-        if self.lethed is not None and self.lethed.poll() is None:
-            self.monitor.do("system_powerdown")
-            self.wait_down()
-            self.cut_power()
-        for vendor in self.vendors.values():
-            vendor.stop()
+        try:
+            if self.lethed is not None and self.lethed.poll() is None:
+                self.monitor.do("system_powerdown")
+                self.wait_down()
+        finally:
+            if self.lethed is not None:
+                self.cut_power()
+            for vendor in self.vendors.values():
+                vendor.stop()
