@@ -115,7 +115,7 @@ def falls_back(tap, box, image, version):
         time.sleep(3)
         said = box.wait_fact(version=version, slot=slot, other_version="3.0.0", other_state="did not start")
         equal(said["proven"], "yes")
-    with tap.case(f"{box.boot}: and the one before serves on"):
+    with tap.case(f"{box.boot}: and serves on"):
         box.wait_ready()
 
 
