@@ -1,5 +1,6 @@
 /* firmware/dhcp_client: the client's states (RFC 2131 4.4). Pure: time, packets and luck are arguments; what is to be
- * sent comes out. Asks for ever: a switch may take half a minute to let packets through, and a server may come tomorrow. */
+ * sent comes out. Asks for ever: a switch may take half a minute to let packets through, and a server may come
+ * tomorrow. */
 #ifndef FIRMWARE_DHCP_CLIENT_H
 #define FIRMWARE_DHCP_CLIENT_H
 

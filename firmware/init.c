@@ -61,8 +61,6 @@ static void wait_for_news(machine *m, int signals)
                 machine_hear_box(m, clock_ms());
         if ((fds[4].revents & POLLIN) != 0)
                 machine_hear_console(m, clock_ms());
-        if ((fds[2].revents & POLLIN) != 0 && m->phase > PHASE_MODULES)
-                machine_hear_kernel(m);
         if (fds[5].revents != 0)
                 machine_hear_network(m, clock_ms());
         for (nfds_t i = 6; i < n; i++)

@@ -21,7 +21,7 @@ static const view always[] = {VIEW_INIT("vfat"), VIEW_INIT("nls_cp437"), VIEW_IN
 
 void machine_begin(machine *m, const char *root)
 {
-        *m = (machine){.root = root, .uevents = -1, .kept_fd = -1, .facts_fd = -1};
+        *m = (machine){.root = root, .uevents = -1, .kept_fd = -1, .facts_fd = -1, .kernel_log = -1};
         console_begin(&m->console);
         console_role_begin(&m->attendant);
         m->keeper_pair[0] = m->keeper_pair[1] = -1;
@@ -105,6 +105,9 @@ static bool missing(machine *m, uint64_t now_ms)
 
 static void modules_leave(machine *m)
 {
+        if (m->uevents >= 0)
+                close(m->uevents);
+        m->uevents = -1;
         if (!file_exists(m->root, "/dev/watchdog0"))
                 modules_by_name(&m->modules, VIEW("softdog"));
         modules_forget(&m->modules, m->root);

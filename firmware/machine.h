@@ -38,6 +38,7 @@ typedef struct machine {
         uint64_t        floor_s, keep_at_ms; /* of the clock; when it is kept next */
         box_facts      *box_facts; /* null: not made yet */
         int             facts_fd;  /* what lethed gets of them; -1 */
+        int             kernel_log; /* what the kernel says while the box runs; -1 */
         service         service;
         service_command command;
         box_channel     channel; /* to lethed's admin role */
@@ -89,7 +90,10 @@ void machine_hear_time(machine *m, const net_word *w, uint64_t now_ms);
 void machine_turn_clock(machine *m, uint64_t now_ms);
 void machine_keep_clock(machine *m);
 err  machine_give_facts(machine *m);
+void machine_listen_to_kernel(machine *m);
 void machine_hear_kernel(machine *m);
+/* In its log: it has drawn new random numbers, because this machine is a copy of another. */
+bool machine_is_copied(view record);
 /* Reads what lethed's admin role asks and tells (machine_asked.c). */
 void machine_hear_box(machine *m, uint64_t now_ms);
 /* Starts the console role when it is due; what it asks; that it has ended (machine_console.c). */

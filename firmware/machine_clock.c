@@ -1,4 +1,5 @@
 /* What the box knows of time, and that it is a copy; and the numbers that lethed's roles read of both. */
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -7,7 +8,6 @@
 
 #include "base/clock.h"
 #include "firmware/machine.h"
-#include "firmware/uevent.h"
 
 enum : uint64_t { KEEP_FIRST_MS = 3600000, KEEP_MS = 86400000 };
 
@@ -75,6 +75,7 @@ static bool ask_host(machine *m)
 void machine_settle_clock(machine *m)
 {
         uint64_t kept_s = 0, seen_s = 0;
+        machine_listen_to_kernel(m);
         m->floor_s = m->facts.image.epoch_s;
         if (kept_get_u64(&m->kept, VIEW("clock"), &kept_s) && kept_s > m->floor_s
             && kept_s - m->floor_s <= CLOCK_SPAN_S)
@@ -141,6 +142,7 @@ void machine_keep_clock(machine *m)
 
 void machine_turn_clock(machine *m, uint64_t now_ms)
 {
+        machine_hear_kernel(m);
         if (m->keep_at_ms == 0)
                 m->keep_at_ms = now_ms + KEEP_FIRST_MS;
         if (now_ms < m->keep_at_ms)
@@ -169,12 +171,35 @@ static void be_a_copy(machine *m)
         }
 }
 
+/* A record of /dev/kmsg: `PRIORITY,NUMBER,TIME,FLAGS;TEXT`. Only the kernel writes with a priority below 8. */
+bool machine_is_copied(view record)
+{
+        static const view words = VIEW_INIT("crng reseeded due to virtual machine fork");
+        const uint8_t    *comma = record.len == 0 ? nullptr : memchr(record.data, ',', record.len);
+        uint64_t          priority;
+        return comma != nullptr && view_decimal(view_slice(record, 0, (size_t)(comma - record.data)), 7, &priority)
+               && text_contains(record, words);
+}
+
+void machine_listen_to_kernel(machine *m)
+{
+        file_path at;
+        if (m->kernel_log >= 0 || failed(file_path_make(&at, m->root, "/dev/kmsg", (view){})))
+                return;
+        m->kernel_log = open(at.text, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+        if (m->kernel_log >= 0)
+                (void)lseek(m->kernel_log, 0, SEEK_END);
+}
+
 void machine_hear_kernel(machine *m)
 {
-        static uint8_t bytes[16 * 1024];
-        uevent         u;
-        /* A bounded share of a turn. */
-        for (int i = 0; i < 64 && m->uevents >= 0 && uevent_next(m->uevents, bytes, sizeof bytes, &u); i++)
-                if (u.copied)
+        static uint8_t bytes[8 * 1024];
+        /* A bounded share of a turn. What was lost by being overwritten is an error once, and then the next one. */
+        for (int i = 0; i < 64 && m->kernel_log >= 0; i++) {
+                ssize_t n = read(m->kernel_log, bytes, sizeof bytes);
+                if (n <= 0 && errno != EPIPE)
+                        return;
+                if (n > 0 && machine_is_copied((view){bytes, (size_t)n}))
                         be_a_copy(m);
+        }
 }

@@ -28,8 +28,6 @@ bool uevent_parse(view message, uevent *out)
                 view f = field(&message);
                 if (view_starts(f, action))
                         out->action = view_slice(f, action.len, f.len);
-                else if (view_equal(f, VIEW("NEW_VMGENID=1")))
-                        out->copied = true;
                 else if (view_starts(f, modalias))
                         out->modalias = view_slice(f, modalias.len, f.len);
         }

@@ -7,7 +7,6 @@
 
 typedef struct uevent {
         view action, modalias; /* in the message; empty when it does not say */
-        bool copied;           /* the hypervisor says that this machine is a copy of one, or an older self */
         bool lost;             /* there were more than the kernel could keep: look at everything again */
 } uevent;
 

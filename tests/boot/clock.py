@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# time limit: 400 s
+# time limit: 900 s
 """Whatever the clock chip and time servers say, the box starts at once, with a time that can be, and says how good it is.
 A machine that is copied says so, renews what both copies have, and serves on."""
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# time limit: 400 s
+# time limit: 900 s
 """The box gets an address wherever one is to be had, gives it back when it ends, is not led astray by what hangs on the
 cable, says on its console what is missing, and opens two doors and no other."""
 

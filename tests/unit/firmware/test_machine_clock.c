@@ -104,6 +104,30 @@ static void test_keeping(void)
         close(m.kept_fd);
 }
 
+static void test_copies(void)
+{
+        begin(clock_wall_s() - 1000);
+        tree_bytes("/dev/kmsg", (view){});
+        machine_settle_clock(&m);
+        (void)!failed(machine_give_facts(&m));
+        int fd = open(tree_path("/dev/kmsg"), O_WRONLY | O_APPEND);
+        static const char others[] = "4,7,1,-;something else: crng", stranger[] =
+                "12,8,1,-;random: crng reseeded due to virtual machine fork\n";
+        bool good = write(fd, others, sizeof others - 1) > 0;
+        machine_hear_kernel(&m);
+        tap_ok(good && m.facts.clones == 0 && !machine_is_copied(view_of_text(stranger))
+                       && !machine_is_copied((view){}),
+               SUBJECT, "what else stands in the kernel's log, and who else writes there");
+        static const char copied[] = "5,912,81273,-;random: crng reseeded due to virtual machine fork\n";
+        good = write(fd, copied, sizeof copied - 1) > 0;
+        machine_hear_kernel(&m);
+        machine_hear_kernel(&m);
+        tap_ok(good && m.facts.clones == 1 && atomic_load(&m.box_facts->clones) == 1, SUBJECT,
+               "the kernel's word that this is a copy counts once, and lethed sees it");
+        close(fd);
+        close(m.kept_fd);
+}
+
 int main(void)
 {
         tree_make();
@@ -111,6 +135,7 @@ int main(void)
         test_servers();
         test_facts();
         test_keeping();
+        test_copies();
         tree_remove();
         return tap_done();
 }
