@@ -67,6 +67,7 @@ static void modules_enter(machine *m, uint64_t now_ms)
 {
         notice why = {};
         m->uevents = uevent_listen();
+        machine_listen_to_kernel(m);
         m->heard_ms = now_ms;
         fault(m, modules_begin(&m->modules, m->root, &why), &why);
         modules_cold_plug(&m->modules, m->root);

@@ -75,7 +75,6 @@ static bool ask_host(machine *m)
 void machine_settle_clock(machine *m)
 {
         uint64_t kept_s = 0, seen_s = 0;
-        machine_listen_to_kernel(m);
         m->floor_s = m->facts.image.epoch_s;
         if (kept_get_u64(&m->kept, VIEW("clock"), &kept_s) && kept_s > m->floor_s
             && kept_s - m->floor_s <= CLOCK_SPAN_S)
@@ -181,6 +180,7 @@ bool machine_is_copied(view record)
                && text_contains(record, words);
 }
 
+/* Before the lock: from then on (kernel/printk_devkmsg) nobody can open it, to read no more than to write. */
 void machine_listen_to_kernel(machine *m)
 {
         file_path at;

@@ -108,6 +108,7 @@ static void test_copies(void)
 {
         begin(clock_wall_s() - 1000);
         tree_bytes("/dev/kmsg", (view){});
+        machine_listen_to_kernel(&m);
         machine_settle_clock(&m);
         (void)!failed(machine_give_facts(&m));
         int fd = open(tree_path("/dev/kmsg"), O_WRONLY | O_APPEND);
