@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 # time limit: 300 s
 """The image comes up by BIOS, by UEFI and by a kernel alone, serves, and goes down by its power button with a clean final
-export. What keeps it from serving stands on its console as a sentence, and the power button still works."""
+export; of its state partition every byte is one that is listed. What keeps it from serving stands on its console as a
+sentence, and the power button still works."""
 
 import pathlib
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "client")]
+sys.path[:0] = [str(HERE), str(HERE.parent / "client"), str(HERE.parent / "audit")]
 
+import state_bytes  # noqa: E402
 from box import BOX_CONF, IMAGE, Box, numbers  # noqa: E402
 from load import CHAT, user  # noqa: E402
 from tap import Tap, equal, holds  # noqa: E402
@@ -18,7 +20,6 @@ HELLO = {"model": "chat", "messages": user("Write to ana.lopez@kontor-nord.de, p
 REFUSALS = {
     "a key of box.conf that is none": ({"box_conf": BOX_CONF.replace("gateway", "gatway")}, "gatway"),
     "an address that is none": ({"box_conf": BOX_CONF.replace("10.0.2.15/24", "10.0.2.999/24")}, "box.conf"),
-    "no configuration drive": ({"drives": 0}, "LETHECFG"),
     "two configuration drives": ({"drives": 2}, "LETHECFG"),
     "a kernel that does not wipe": ({"words": ["init_on_free=0"]}, "init_on_free"),
 }
@@ -32,6 +33,9 @@ def serves(boot, memory_mib):
         if boot == "kernel":
             box.wait_console("RUNNING  serving")
         equal(box.stop(), 0)
+        box.fetch_state()
+        found, lines = state_bytes.parse(box.state.read_bytes(), box.key_file.read_bytes())
+        holds({name for _, name, _ in found} <= set(state_bytes.RECORDS.values()) and lines, f"kept: {lines}")
         exports = box.export()
         equal([one["kind"] for one in exports[-1:]], ["final"])
         # Its disk has numbers of its own now, and is otherwise the image's.
