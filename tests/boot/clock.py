@@ -116,13 +116,16 @@ def ticket(box):
     return found and found[1] or b"none"
 
 
-def main():
+DAILY = (("a clock chip of 2011: the image's day, and no waiting", lambda: a_chip("2011-11-11")),
+         ("an hour ahead, two time servers: set", corrected),
+         ("a copied machine: renewed, said, serving", a_copy))
+LONG = (("a clock chip of 2050: the same", lambda: a_chip("2050-01-01")),
+        ("a lying time server: not believed", one_liar))
+
+
+def main(cases=DAILY):
     tap = Tap("clock")
-    for name, run in (("a clock chip of 2011: the image's day, and no waiting", lambda: a_chip("2011-11-11")),
-                      ("a clock chip of 2050: the same", lambda: a_chip("2050-01-01")),
-                      ("an hour ahead, two time servers: set", corrected),
-                      ("a lying time server: not believed", one_liar),
-                      ("a copied machine: renewed, said, serving", a_copy)):
+    for name, run in cases:
         with tap.case(name):
             run()
     return tap.done()

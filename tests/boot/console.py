@@ -246,13 +246,13 @@ def deaths(tap):
             equal(box.off(), 0)
 
 
-def main():
+DAILY, LONG = (menu_and_power, unlocking), (network, reset, deaths)
+
+
+def main(chapters=DAILY):
     tap = Tap("console")
-    menu_and_power(tap)
-    unlocking(tap)
-    network(tap)
-    reset(tap)
-    deaths(tap)
+    for chapter in chapters:
+        chapter(tap)
     return tap.done()
 
 

@@ -21,6 +21,8 @@ from swtpm import SoftTpm  # noqa: E402
 from tap import Tap, equal, holds  # noqa: E402
 
 BOOT_S = 90
+# What GRUB adds to the words of the slot it starts.
+OF_GRUB = ("BOOT_IMAGE=", "initrd=", "lethe.slot=")
 MACHINE = ["qemu-system-x86_64", "-machine", "q35", "-accel", "tcg", "-cpu", "max", "-smp", "2", "-nodefaults",
            "-display", "none", "-vga", "std", "-no-reboot"]
 # No such machine here: what a driver says that found no hypervisor of its own, or whose needed module found none.
@@ -78,7 +80,7 @@ def boot_measured(folder, image):
 
 def judge_kernel(tap, said, manifest, way):
     with tap.case(f"{way}: the kernel has the command line of the manifest, and knows every word of it"):
-        words = [w for w in said.file("/proc/cmdline")[0].split() if not w.startswith(("BOOT_IMAGE=", "initrd="))]
+        words = [w for w in said.file("/proc/cmdline")[0].split() if not w.startswith(OF_GRUB)]
         equal(words, manifest["profiles"]["default"]["cmdline"].split())
         equal([row for row in said.of("log") if "Unknown kernel" in row], [])
     with tap.case(f"{way}: what is freed is wiped"):

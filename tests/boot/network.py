@@ -106,13 +106,16 @@ def another_card():
         equal(box.stop(), 0)
 
 
-def main():
+DAILY = (("no settings: DHCP, and it serves", of_qemu),
+         ("noise, silence, refusals, then an address; two open doors of 65535", late_and_refusing))
+LONG = (("a neighbour's address, renewal, the end of a lease", lease_ends),
+        ("a VLAN", on_a_vlan),
+        ("a card that is not there any more: a sentence", another_card))
+
+
+def main(cases=DAILY):
     tap = Tap("network")
-    for name, run in (("no settings: DHCP, and it serves", of_qemu),
-                      ("noise, silence, refusals, then an address; two open doors of 65535", late_and_refusing),
-                      ("a neighbour's address, renewal, the end of a lease", lease_ends),
-                      ("a VLAN", on_a_vlan),
-                      ("a card that is not there any more: a sentence", another_card)):
+    for name, run in cases:
         with tap.case(name):
             run()
     return tap.done()

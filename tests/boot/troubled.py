@@ -25,8 +25,8 @@ def make_image(folder, programs=TOP / "build/bin"):
     subprocess.run(["strip", "-o", folder / "init", TOP / "build/bin/lethe-init"], check=True)
     subprocess.run(["gcc", "-std=c23", "-D_GNU_SOURCE", "-O1", "-Wall", "-Wextra", "-Werror", "-static",
                     f"-DINIT=\"{folder}/init\"", "-o", mine / "lethe-init", HERE / "trouble.c"], check=True)
-    subprocess.run([sys.executable, "-B", TOP / "image/make_image.py", "--programs", mine, "--out", folder / "image"],
-                   check=True)
+    subprocess.run([sys.executable, "-B", TOP / "image/make_image.py", "--programs", mine, "--out", folder / "image",
+                    "--raw-only"], check=True)
     return folder / "image"
 
 

@@ -1,0 +1,13 @@
+#!/usr/bin/env python3
+# time limit: 1200 s
+"""What of network.py takes long."""
+
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+import network  # noqa: E402
+
+if __name__ == "__main__":
+    sys.exit(network.main(network.LONG))
