@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """make prove-zero-log: everything that is said to the booted image, by every end that it may come to, and then searched
 for in every medium. Writes what was found, by medium and form.
 
