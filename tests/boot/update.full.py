@@ -18,7 +18,7 @@ import disk  # noqa: E402
 import versions  # noqa: E402
 from box import IMAGE, partition  # noqa: E402
 from tap import Tap, equal, holds  # noqa: E402
-from update import Machine, falls_back  # noqa: E402
+from update import Machine, falls_back, lives  # noqa: E402
 
 CUTS = 8
 
@@ -146,6 +146,7 @@ def main():
     image = versions.Image(IMAGE)
     with tempfile.TemporaryDirectory() as scratch:
         full(tap, image, pathlib.Path(scratch))
+    lives(tap, image, "bios")
     bios_falls_back(tap, image)
     for boot in ("uefi", "bios"):
         goes_back(tap, image, boot)
