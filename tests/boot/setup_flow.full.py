@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """First boot of the image: no configuration anywhere, a claim code on the console, and set-up over the management plane
 until the first answer; then a restart, sealed, unlocked, serving."""
-import os, pathlib, re, subprocess, sys, time
+import os, pathlib, sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 for folder in ("", "../client", "../fault"):
     sys.path.insert(0, str((HERE / folder).resolve()))
-import box, first_boot, harness, sealing
+import box, first_boot, sealing
+from new_box import NewBox
 
 
 def ok(good, sentence, more=""):
@@ -15,36 +16,6 @@ def ok(good, sentence, more=""):
     print(f"{'' if good else 'not '}ok {first_boot.count} - setup flow: {sentence}", flush=True)
     if not good and more != "":
         print("# " + str(more).replace("\n", "\n# "))
-
-
-class NewBox(box.Box, first_boot.Box):
-    """The image on an empty state. Its drive, where it has one, holds no configuration: box.conf, or vault.key."""
-
-    on_drive = ("box.conf",)
-
-    def config_drive(self):
-        stick, drive = self.dir / "stick", self.dir / "config.img"
-        stick.mkdir(exist_ok=True)
-        if "box.conf" in self.on_drive:
-            (stick / "box.conf").write_text(self.box_conf)
-        if "vault.key" in self.on_drive:
-            (stick / "vault.key").write_bytes(self.key_file.read_bytes())
-        subprocess.run([harness.ROOT / "image/drive.py", stick, drive], check=True)
-        return drive
-
-    def start(self, wait=None):
-        box.Box.start(self, wait=False)
-        if wait:
-            self.until(wait, box.BOOT_S)
-
-    def shown(self, pattern, seconds=30):
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            found = re.findall(pattern, self.console())
-            if found:
-                return found[-1]
-            time.sleep(0.2)
-        return None
 
 
 def by_key_file():

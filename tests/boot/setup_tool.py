@@ -7,7 +7,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 for folder in ("", "../client", "../fault"):
     sys.path.insert(0, str((HERE / folder).resolve()))
 import box, harness
-from setup_flow import NewBox
+from new_box import NewBox
 
 count = bad = 0
 
