@@ -76,8 +76,6 @@ static void take(void *ctx, const box_message *q, int *fd)
         case BOX_FACTORY_RESET:
                 reset(a, q);
                 return;
-        case BOX_NETWORK:
-                break;
         }
         refuse(a->m, q, ERR_NOT_IMPLEMENTED, "This version of the box does not know that.");
 }

@@ -70,6 +70,8 @@ void admin_answer(admin_exchange *x, const admin_reply *r);
 /* The forms that handlers use. */
 void admin_answer_json(admin_exchange *x, uint16_t status, view body);
 void admin_answer_error(admin_exchange *x, err_code code);
+/* A struct from the keeper, into `out`. False: it has been answered why not. */
+bool admin_taken(admin_exchange *x, err_code code, view answer, void *out, size_t len);
 /* A refused body or configuration, with its place. `file` may be empty. */
 void admin_answer_fault(admin_exchange *x, uint16_t status, const config_fault *f, view file);
 

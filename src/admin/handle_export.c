@@ -8,11 +8,8 @@ static void written(void *ctx, err_code code, view answer)
 {
         admin_exchange *x = ctx;
         uint64_t sequence;
-        if (code != ERR_NONE || answer.len != sizeof sequence) {
-                admin_answer_error(x, code == ERR_NONE ? ERR_SYSTEM : code);
+        if (!admin_taken(x, code, answer, &sequence, sizeof sequence))
                 return;
-        }
-        memcpy(&sequence, answer.data, sizeof sequence);
         emit out = admin_document(x);
         emit_text(&out, "{\"sequence\":");
         emit_u64(&out, sequence);
@@ -26,11 +23,8 @@ static void key_known(void *ctx, err_code code, view answer)
 {
         admin_exchange *x = ctx;
         keeper_status s;
-        if (code != ERR_NONE || answer.len != sizeof s) {
-                admin_answer_error(x, code == ERR_NONE ? ERR_SYSTEM : code);
+        if (!admin_taken(x, code, answer, &s, sizeof s))
                 return;
-        }
-        memcpy(&s, answer.data, sizeof s);
         if (!s.open) {
                 admin_answer_error(x, ERR_SEALED);
                 return;

@@ -7,11 +7,8 @@ static void setup_known(void *ctx, err_code code, view answer)
 {
         admin_exchange *x = ctx;
         keeper_status s;
-        if (code != ERR_NONE || answer.len != sizeof s) {
-                admin_answer_error(x, code == ERR_NONE ? ERR_SYSTEM : code);
+        if (!admin_taken(x, code, answer, &s, sizeof s))
                 return;
-        }
-        memcpy(&s, answer.data, sizeof s);
         emit out = admin_document(x);
         status_write_setup(&s, x->box->version, s.config_files > 0, &out);
         admin_answer_document(x, 200, &out);

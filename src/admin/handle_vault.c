@@ -5,22 +5,11 @@
 #include "vault/client_key.h"
 #include "vault/seal.h"
 
-/* A struct from the keeper, whose channel is of our own build: another length is a broken keeper. */
-static bool taken(admin_exchange *x, err_code code, view answer, void *out, size_t len)
-{
-        if (code == ERR_NONE && answer.len == len) {
-                memcpy(out, answer.data, len);
-                return true;
-        }
-        admin_answer_error(x, code == ERR_NONE ? ERR_SYSTEM : code);
-        return false;
-}
-
 static void status_known(void *ctx, err_code code, view answer)
 {
         admin_exchange *x = ctx;
         keeper_status s;
-        if (!taken(x, code, answer, &s, sizeof s))
+        if (!admin_taken(x, code, answer, &s, sizeof s))
                 return;
         emit out = admin_document(x);
         status_write_vault(&s, &out);
@@ -123,7 +112,7 @@ static void hashed(void *ctx, err_code code, view answer)
 {
         admin_exchange *x = ctx;
         uint8_t hash[32];
-        if (!taken(x, code, answer, hash, sizeof hash))
+        if (!admin_taken(x, code, answer, hash, sizeof hash))
                 return;
         emit out = admin_document(x);
         emit_text(&out, "{\"hash\":\"");

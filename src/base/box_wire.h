@@ -20,7 +20,6 @@ typedef enum box_op : uint32_t {
         BOX_RESTART,       /* orderly: drain, final export, start again */
         BOX_POWER_OFF,
         BOX_FACTORY_RESET, /* the bytes BOX_RESET_WORD: the state partition is emptied, and the box starts again */
-        BOX_NETWORK,       /* lines of box.conf: the network's settings from now on */
         BOX_UPDATE_KEYS,   /* three public keys of minisign, a line each, for a box that has none yet */
         /* tells */
         BOX_TELL_IDENTITY = 32, /* box_identity */

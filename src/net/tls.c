@@ -15,6 +15,7 @@
 #include "base/arena.h"
 #include "base/secret.h"
 #include "net/tls_fast.h"
+#include "net/tls_pem.h"
 
 static_assert(MBEDTLS_VERSION_NUMBER >= 0x03060600, "earlier versions carry CVE-2026-34873");
 #ifdef MBEDTLS_SSL_EARLY_DATA
@@ -98,28 +99,9 @@ static int config_common(mbedtls_ssl_config *conf, int side)
         return mbedtls_ssl_conf_alpn_protocols(conf, protocols);
 }
 
-/* mbedTLS wants PEM with its terminating NUL inside the length. Wiped by the caller. */
-static uint8_t *terminated(view pem)
-{
-        uint8_t *copy = malloc(pem.len + 1);
-        if (copy == nullptr)
-                return nullptr;
-        if (pem.len > 0)
-                memcpy(copy, pem.data, pem.len);
-        copy[pem.len] = 0;
-        return copy;
-}
-
-static void free_terminated(uint8_t *copy, view pem)
-{
-        if (copy != nullptr)
-                wipe(copy, pem.len + 1);
-        free(copy);
-}
-
 static const char *server_load(tls_server *s, view certificate_pem, view key_pem)
 {
-        uint8_t *chain = terminated(certificate_pem), *key = terminated(key_pem);
+        uint8_t *chain = tls_pem_copy(certificate_pem), *key = tls_pem_copy(key_pem);
         const char *why = nullptr;
         if (chain == nullptr || key == nullptr)
                 why = "no memory";
@@ -131,8 +113,8 @@ static const char *server_load(tls_server *s, view certificate_pem, view key_pem
                 why = "the private key does not belong to the certificate";
         else if (mbedtls_ssl_conf_own_cert(&s->conf, &s->chain, &s->key) != 0)
                 why = "the certificate cannot be used";
-        free_terminated(chain, certificate_pem);
-        free_terminated(key, key_pem);
+        tls_pem_free(chain, certificate_pem);
+        tls_pem_free(key, key_pem);
         return why;
 }
 
@@ -238,12 +220,12 @@ static int check_pin(void *ctx, mbedtls_x509_crt *crt, int depth, uint32_t *flag
 
 static const char *client_load(tls_client *c, view ca_pem)
 {
-        uint8_t *roots = terminated(ca_pem);
+        uint8_t *roots = tls_pem_copy(ca_pem);
         if (roots == nullptr)
                 return "no memory";
         /* A positive number counts certificates that could not be read; usable is at least one. */
         int rc = mbedtls_x509_crt_parse(&c->roots, roots, ca_pem.len + 1);
-        free_terminated(roots, ca_pem);
+        tls_pem_free(roots, ca_pem);
         if (rc < 0 || c->roots.raw.len == 0)
                 return "the CA file holds no PEM certificate";
         return nullptr;

@@ -12,6 +12,7 @@
 
 #include "base/arena.h"
 #include "base/secret.h"
+#include "net/tls_pem.h"
 
 enum : size_t { SERIAL_BYTES = 16, SUBJECT_MAX = 64 };
 
@@ -21,40 +22,21 @@ static int kernel_random(void *, unsigned char *out, size_t len)
         return 0;
 }
 
-/* mbedTLS wants PEM with its terminating NUL inside the length. */
-static uint8_t *terminated(view pem)
-{
-        uint8_t *copy = malloc(pem.len + 1);
-        if (copy == nullptr)
-                return nullptr;
-        if (pem.len > 0)
-                memcpy(copy, pem.data, pem.len);
-        copy[pem.len] = 0;
-        return copy;
-}
-
-static void free_terminated(uint8_t *copy, view pem)
-{
-        if (copy != nullptr)
-                wipe(copy, pem.len + 1);
-        free(copy);
-}
-
 static err key_load(view pem, mbedtls_pk_context *key)
 {
-        uint8_t *copy = terminated(pem);
+        uint8_t *copy = tls_pem_copy(pem);
         int      rc = copy == nullptr
                               ? -1
                               : mbedtls_pk_parse_key(key, copy, pem.len + 1, nullptr, 0, kernel_random, nullptr);
-        free_terminated(copy, pem);
+        tls_pem_free(copy, pem);
         return rc == 0 ? OK : FAIL(BAD_FILE);
 }
 
 static err chain_load(view pem, mbedtls_x509_crt *chain)
 {
-        uint8_t *copy = terminated(pem);
+        uint8_t *copy = tls_pem_copy(pem);
         int      rc = copy == nullptr ? -1 : mbedtls_x509_crt_parse(chain, copy, pem.len + 1);
-        free_terminated(copy, pem);
+        tls_pem_free(copy, pem);
         return rc == 0 ? OK : FAIL(BAD_FILE);
 }
 

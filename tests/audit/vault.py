@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """The vault as an operator meets it: the real lethectl on real files, with what goes wrong."""
-import base64, fcntl, json, os, pty, re, select, signal, stat, subprocess, sys, tempfile, time
+import base64, fcntl, json, os, pty, re, signal, stat, subprocess, sys, tempfile, time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 LETHECTL = os.path.join(os.environ.get("LETHE_BIN", os.path.join(ROOT, "build", "bin")), "lethectl")
 SLOT = 4 * 1024 * 1024
+sys.path.insert(0, os.path.join(ROOT, "tests", "client"))
+import terminal
 SECRET = "sk-canary-5f0b7c2d9e4a41c8"
 count = bad = 0
 
@@ -32,26 +34,7 @@ def ctl(*arguments, stdin=""):
 
 
 def typed(arguments, answers):
-    """Runs it on a terminal of its own; returns status and all that the terminal showed."""
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.execv(LETHECTL, [LETHECTL, *arguments])
-    shown, answers, end = b"", list(answers), time.time() + 30
-    while time.time() < end:
-        if not select.select([terminal], [], [], 1)[0]:
-            continue
-        try:
-            piece = os.read(terminal, 4096)
-        except OSError:
-            break
-        if not piece:
-            break
-        shown += piece
-        if shown.endswith(b": ") and answers:
-            time.sleep(0.05)
-            os.write(terminal, answers.pop(0).encode() + b"\n")
-    os.close(terminal)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown.decode()
+    return terminal.typed([LETHECTL, *map(str, arguments)], answers)
 
 
 def read(path):

@@ -222,9 +222,12 @@ class Box(harness.Relay):
 
     def memory(self, file):
         """All of the guest's memory as it is now; the guest stands still meanwhile."""
-        self.monitor.do("stop")
+        running = self.monitor.do("query-status")["running"]
+        if running:
+            self.monitor.do("stop")
         self.monitor.do("dump-guest-memory", paging=False, protocol=f"file:{file}")
-        self.monitor.do("cont")
+        if running:
+            self.monitor.do("cont")
 
     def screen(self):
         file = self.dir / "screen.ppm"

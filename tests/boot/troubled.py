@@ -61,15 +61,6 @@ class Troubled(boxes.Box):
             holds(time.monotonic() < deadline, "the box does not go down")
             time.sleep(0.1)
 
-    def memory(self, file):
-        """Standing still or not."""
-        running = self.monitor.do("query-status")["running"]
-        if running:
-            self.monitor.do("stop")
-        self.monitor.do("dump-guest-memory", paging=False, protocol=f"file:{file}")
-        if running:
-            self.monitor.do("cont")
-
     def cut_power(self):
         self.lethed.kill()
         self.lethed.wait()

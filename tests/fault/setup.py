@@ -5,8 +5,6 @@ import http.client
 import json
 import os
 import pathlib
-import pty
-import select
 import socket
 import ssl
 import stat
@@ -18,6 +16,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "client"))
 from harness import BIN, ROOT, Vendor, children, end, free_port
 from tap import Tap, eventually
+import terminal
 
 import hashlib
 import shutil
@@ -178,27 +177,8 @@ def scripted(box):
     return key
 
 
-def typed(arguments, answers, seconds=60):
-    """Runs it on a terminal of its own; returns status and all that the terminal showed."""
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.execve(str(BIN / "lethectl"), [str(BIN / "lethectl"), *map(str, arguments)], environment())
-    shown, answers, stop = b"", list(answers), time.time() + seconds
-    while time.time() < stop:
-        if not select.select([terminal], [], [], 1)[0]:
-            continue
-        try:
-            piece = os.read(terminal, 4096)
-        except OSError:
-            break
-        if not piece:
-            break
-        shown += piece
-        if shown.endswith(b": ") and answers:
-            time.sleep(0.05)
-            os.write(terminal, answers.pop(0).encode() + b"\n")
-    os.close(terminal)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown.decode()
+def typed(arguments, answers):
+    return terminal.typed([str(BIN / "lethectl"), *map(str, arguments)], answers, environment())
 
 
 def interactive(folder, vendor):
