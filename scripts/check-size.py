@@ -14,6 +14,12 @@ def c_files():
         yield from sorted(p for p in (TOP / folder).rglob("*.[ch]") if "node_modules" not in p.parts)
 
 
+def page_files():
+    """What is sent to a browser as it stands: no functions are looked for there."""
+    for ending in ("html", "css", "js"):
+        yield from sorted((TOP / "src").rglob("*." + ending))
+
+
 def signature_before(lines, brace):
     """The lines of a definition's head, which ends before the line of its brace."""
     start = brace
@@ -38,10 +44,11 @@ def faults(path):
     if len(lines) > FILE_LINES:
         yield f"{name}: {len(lines)} lines"
     start = None
+    c = path.suffix in (".c", ".h")
     for number, line in enumerate(lines):
         if len(line) > LINE_COLUMNS:
             yield f"{name}:{number + 1}: {len(line)} columns"
-        if line == "{":
+        if c and line == "{":
             start, head = signature_before(lines, number)
             # What stands in a library's place, or is called by it, has the library's own parameters.
             if name.parts[0] == "src" and "__wrap_" not in head and "mbedtls_" not in head and parameters(head) > PARAMETERS:
@@ -52,6 +59,6 @@ def faults(path):
             start = None
 
 
-found = [fault for path in c_files() for fault in faults(path)]
+found = [fault for path in (*c_files(), *page_files()) for fault in faults(path)]
 print("\n".join(found))
 sys.exit(1 if found else 0)

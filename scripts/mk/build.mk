@@ -15,6 +15,7 @@ VENDOR   := $(sort $(wildcard tests/vendor/*.c))
 MAINS    := $(filter-out src/prog/lethectl_%,$(sort $(wildcard src/prog/*.c)))
 PROGRAMS := $(subst _,-,$(MAINS:src/prog/%.c=%))
 PARTS_lethectl := $(sort $(wildcard src/prog/lethectl_*.c))
+PAGE     := $(sort $(wildcard src/admin/page/*))
 UNIT     := $(sort $(shell find tests/unit -name 'test_*.c' 2>/dev/null))
 FUZZ     := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 
@@ -43,8 +44,10 @@ build/obj/$1/%.o: %.c | build/gen/build_info.h
 	@mkdir -p $$(@D)
 	@echo '$1 $$<'
 	$$Q$$(CC_$1) $$(CFLAGS_$1) $$(EXTRA) -MMD -MP -c $$< -o $$@
-# It holds the policy that a set-up begins with, which the compiler's list of what it read leaves out.
+# What they hold as bytes, which the compiler's list of what it read leaves out: the policy that a set-up begins with, and
+# the admin page.
 build/obj/$1/src/prog/lethectl_setup_compose.o: policy/default.json
+build/obj/$1/src/admin/page.o: $(PAGE)
 build/obj/$1/lethe.a: $$(SOURCES:%.c=build/obj/$1/%.o)
 	@rm -f $$@.new && ar rcsDT $$@.new $$^ && mv $$@.new $$@
 build/obj/$1/support.a: $$(SUPPORT:%.c=build/obj/$1/%.o)

@@ -65,7 +65,7 @@ void handle_routes_explain(admin_exchange *x);
 
 /* page.c */
 void handle_page(admin_exchange *x);
-void handle_page_style(admin_exchange *x);
-void handle_page_script(admin_exchange *x);
+/* "{file}" of src/admin/page/ */
+void handle_page_file(admin_exchange *x);
 
 #endif

@@ -12,13 +12,15 @@ int main(void)
         tap_ok(!has("<style") && !has(" style=") && !has(" onclick") && !has("<script>") && !has("http:")
                        && !has("https:"),
                "page", "nothing is inline and nothing comes from elsewhere");
-        handle_page_style(harness_exchange("", ""));
+        handle_page_file(harness_exchange("page.css", ""));
         tap_ok(h.status == 200 && strcmp(h.type, "text/css; charset=utf-8") == 0 && !has("url("), "page",
                "the style fetches nothing");
-        handle_page_script(harness_exchange("", ""));
+        handle_page_file(harness_exchange("page.js", ""));
         tap_ok(h.status == 200 && strcmp(h.type, "text/javascript; charset=utf-8") == 0, "page",
                "the script is a script");
         tap_ok(!has("innerHTML") && !has("eval") && !has("localStorage") && !has("cookie"), "page",
                "it keeps no token and writes no markup");
+        handle_page_file(harness_exchange("none.js", ""));
+        tap_ok(h.status == 404, "page", "what is no file of the page is not there");
         return harness_done();
 }

@@ -16,6 +16,8 @@ int main(void)
                 {"a query is ignored", HTTP1_GET, VIEW_INIT("/readyz?verbose=1"), ERR_NONE, handle_ready,
                  VIEW_INIT("")},
                 {"the page is at the root", HTTP1_GET, VIEW_INIT("/"), ERR_NONE, handle_page, VIEW_INIT("")},
+                {"its files stand beside it", HTTP1_GET, VIEW_INIT("/page/page.js"), ERR_NONE, handle_page_file,
+                 VIEW_INIT("page.js")},
                 {"another method is 405", HTTP1_POST, VIEW_INIT("/healthz"), ERR_BAD_METHOD, nullptr, VIEW_INIT("")},
                 {"an unknown path is 404", HTTP1_GET, VIEW_INIT("/healthz/"), ERR_NO_ROUTE, nullptr, VIEW_INIT("")},
                 {"paths are exact", HTTP1_GET, VIEW_INIT("/admin/v1/statusx"), ERR_NO_ROUTE, nullptr, VIEW_INIT("")},
