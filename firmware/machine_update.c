@@ -103,6 +103,16 @@ static void prove(machine *m, uint64_t now_ms)
         }
 }
 
+/* For the keeper, before anybody is told that something is installed. */
+static void note_settled(machine *m)
+{
+        const boot_facts *f = &m->update.facts;
+        bool settled = f->running != SLOT_NONE && !f->on_trial
+                       && boot_state_of(f, slot_other(f->running)) != BOOT_TO_PROVE;
+        if (m->box_facts != nullptr)
+                atomic_store(&m->box_facts->settled, settled);
+}
+
 /* For the screen and for exports. */
 static void note_keys(machine *m)
 {
@@ -165,6 +175,7 @@ bool machine_update_reaped(machine *m, pid_t pid)
                 u->facts = r->facts;
         else
                 u->said = r->why;
+        note_settled(m);
         if (asked && r->code == ERR_NONE) {
                 notice_set(&u->said, "Version ", view_of_text(r->version), " is started next.");
                 say_done(m);

@@ -38,7 +38,8 @@ typedef struct box_facts {
         uint32_t         has_image;   /* 1: image_digest is set; before lethed starts, like all that is not atomic */
         uint8_t          image_digest[32];
         _Atomic uint32_t throw_away_updates; /* 1: anyone with the build folder of this image can sign its updates */
-        uint8_t          spare[BOX_FACTS_BYTES - 68];
+        _Atomic uint32_t settled; /* 1: the image that runs has proven itself, and no other is to be started next */
+        uint8_t          spare[BOX_FACTS_BYTES - 72];
 } box_facts;
 static_assert(sizeof(box_facts) == BOX_FACTS_BYTES);
 

@@ -26,7 +26,6 @@ typedef enum keeper_op : uint32_t {
         KEEPER_SLOT_REMOVE, /* u32 index -> nothing */
         KEEPER_TPM_SEAL,   /* -> u32 index: a slot that opens by this box's TPM while it starts what it started now */
         KEEPER_TPM_RESEAL, /* keeper_tpm_values -> u32 index: another one, for an image that is not started yet */
-        KEEPER_TPM_SETTLE, /* -> nothing: drops the TPM's slots for images other than the one that runs */
 
         /* first boot and the configuration in the state */
         KEEPER_CREATE = 64,  /* keeper_slot_add -> nothing; the new vault is open then */

@@ -445,7 +445,6 @@ static err call_by_op(admin_door *d, keeper_op op, view in, region *out)
                 return call_slot_remove(d, in);
         case KEEPER_SLOT_ADD:
         case KEEPER_TPM_RESEAL:
-        case KEEPER_TPM_SETTLE:
         case KEEPER_CREATE:
         case KEEPER_STAGE_BEGIN:
         case KEEPER_STAGE_PART:

@@ -318,6 +318,7 @@ int keeper_serve(keeper *k)
                 control_turn(k);
                 more = keeper_rings_turn(k);
                 keeper_clone_turn(k);
+                keeper_tpm_turn(k);
                 keeper_tickets_turn(k, clock_ms());
                 keeper_line_turn(k, &k->admin);
                 keeper_line_turn(k, &k->console);

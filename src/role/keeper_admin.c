@@ -117,7 +117,7 @@ static err answer_acknowledge(keeper *k, view in, emit *out)
 
 static err answer_slots(keeper *k, keeper_op op, view in, emit *out)
 {
-        bool of_tpm = op == KEEPER_TPM_SEAL || op == KEEPER_TPM_RESEAL || op == KEEPER_TPM_SETTLE;
+        bool of_tpm = op == KEEPER_TPM_SEAL || op == KEEPER_TPM_RESEAL;
         TRY(of_tpm ? keeper_tpm_answer(k, op, in, out) : serve_keeper(&k->store, &k->pair, op, in, out));
         keeper_vault_written(k);
         keeper_tpm_look(k);
@@ -174,7 +174,6 @@ static err answer_question(keeper *k, keeper_line *l, view in, emit *out)
         case KEEPER_SLOT_REMOVE:
         case KEEPER_TPM_SEAL:
         case KEEPER_TPM_RESEAL:
-        case KEEPER_TPM_SETTLE:
                 return answer_slots(k, op, in, out);
         case KEEPER_CREATE:
                 return answer_create(k, in);

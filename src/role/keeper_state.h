@@ -89,6 +89,7 @@ struct keeper {
         store          store;
         keeper_tpm     tpm_state;
         bool           tpm_gone; /* it did not answer once: it is not asked again until a keeper starts anew */
+        bool           tpm_settled; /* box_facts.settled has been answered */
         uint32_t       tpm_slots; /* bit n: slot n opens with the TPM's registers as they are */
         seal_pair      pair;
         keeper_digests digests[4]; /* newest generations, round robin */
@@ -113,6 +114,7 @@ void keeper_vault_end(keeper *k);
 /* keeper_tpm.c. A TPM that does not help never keeps the keeper from starting: a person opens the vault. */
 void keeper_tpm_begin(keeper *k); /* gives back what a keeper that was killed has left in it */
 void keeper_tpm_open(keeper *k); /* opens a sealed store where the registers have the values of a slot */
+void keeper_tpm_turn(keeper *k); /* drops the slots of other images once the one that runs has proven itself */
 void keeper_tpm_look(keeper *k); /* which slots would open now, for the status */
 err  keeper_tpm_answer(keeper *k, keeper_op op, view in, emit *out);
 /* err NO_TPM, TPM_FAILED */

@@ -201,12 +201,23 @@ err keeper_tpm_answer(keeper *k, keeper_op op, view in, emit *out)
         if (k->tpm < 0)
                 return FAIL(NO_TPM);
         tpm t = device(k);
-        err e = op == KEEPER_TPM_SEAL     ? seal(k, &t, in, out)
-                : op == KEEPER_TPM_RESEAL ? reseal(k, &t, in, out)
-                : in.len == 0             ? settle(k)
-                                          : FAIL(OUT_OF_RANGE);
+        err e = op == KEEPER_TPM_SEAL ? seal(k, &t, in, out) : reseal(k, &t, in, out);
         leave(k, &t);
         return e;
+}
+
+/* An older image opens the vault until the newer one has proven itself, and no longer: what was mended since would
+ * otherwise be worth nothing to whoever holds the disk. */
+void keeper_tpm_turn(keeper *k)
+{
+        bool settled = k->box != nullptr && atomic_load(&k->box->settled) == 1;
+        if (settled && !k->tpm_settled && store_is_open(&k->store)) {
+                uint64_t before = k->store.info.generation;
+                (void)!failed(settle(k));
+                if (k->store.info.generation != before)
+                        keeper_vault_written(k);
+        }
+        k->tpm_settled = settled && store_is_open(&k->store);
 }
 
 /* ---- exports ---- */

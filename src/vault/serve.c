@@ -381,7 +381,6 @@ static serve_fn *operation(keeper_op op)
         case KEEPER_EXPORT_NOW:
         case KEEPER_TPM_SEAL:
         case KEEPER_TPM_RESEAL:
-        case KEEPER_TPM_SETTLE:
         case KEEPER_CREATE:
         case KEEPER_STAGE_BEGIN:
         case KEEPER_STAGE_PART:

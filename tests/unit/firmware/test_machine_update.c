@@ -40,6 +40,8 @@ static void state(void)
                 abort();
 }
 
+static box_facts facts;
+
 /* A box that runs and serves. */
 static void begin(bool on_trial)
 {
@@ -47,6 +49,7 @@ static void begin(bool on_trial)
         tree_file("/proc/cmdline", "quiet\n");
         machine_begin(&m, tree_root);
         state();
+        m.box_facts = &facts;
         m.update.folder = boot;
         m.phase = PHASE_RUNNING;
         m.facts.serving = true;
@@ -111,6 +114,7 @@ static void test_proof(void)
         turn(1000);
         tap_ok(m.update.facts.running == SLOT_A && m.update.facts.on_trial && !m.update.proven, SUBJECT,
                "at first it looks who runs");
+        tap_ok(atomic_load(&facts.settled) == 0, SUBJECT, "what is on trial has settled nothing");
         turn(30000);
         m.facts.serving = false;
         turn(40000);
@@ -124,6 +128,7 @@ static void test_proof(void)
         tap_ok(!m.update.facts.on_trial && m.update.proven
                        && file_exists(tree_root, "/boot/EFI/Linux/lethe_1_a.efi"),
                SUBJECT, "after a minute it has proven itself");
+        tap_ok(atomic_load(&facts.settled) == 1, SUBJECT, "and is the only one to be started");
         kept again;
         tap_ok(!failed(kept_read(m.kept_fd, &again)) && kept_get_u64(&again, VIEW("epoch"), &n) && n == 2, SUBJECT,
                "and nothing of a lower security epoch may run here any more");
@@ -217,6 +222,7 @@ static void test_asked(void)
         settle();
         tap_ok(busy && answered(ERR_NONE, "version 2.0.0\npcr4 "), SUBJECT,
                "one thing at a time; an update is installed");
+        tap_ok(atomic_load(&facts.settled) == 0, SUBJECT, "and is to be started next");
         uint8_t bytes[2048];
         emit    e = emit_into(bytes, sizeof bytes);
         machine_update_say(&m, &e);
