@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # time limit: 600 s
 """The canary proof for ends that nobody planned: roles that are killed with exchanges in their hands, memory that runs
-out, a kernel that gives up, a machine that is reset, switched off, or loses its power. Nothing of what was said may stand in memory, on the disk,
-on the console or on the wire outside TLS afterwards; nor any secret of a TLS connection that is closed.
+out, a kernel that gives up, a machine that hangs until its watchdog bites, that is reset, switched off, or loses its power.
+Nothing of what was said may stand in memory, on the disk, on the console or on the wire outside TLS afterwards; nor any
+secret of a TLS connection that is closed.
 
 prove.py kills every role by every signal (make prove-zero-log); here are those that hold most.
 """
@@ -18,6 +19,7 @@ TOP = HERE.parent.parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "client"), str(HERE.parent / "audit")]
 
 import troubled  # noqa: E402
+from stuck import get_stuck  # noqa: E402
 from load import CHAT, Line, request, user  # noqa: E402
 from search import Search, outside_state, tls_secrets  # noqa: E402
 from tap import Tap, holds  # noqa: E402
@@ -27,7 +29,8 @@ ROLES = ("lethe-relay", "lethe-keeper", "lethe-resolver", "lethe-admin", "lethed
 SOME = [("lethe-relay", signal.SIGKILL), ("lethe-relay", signal.SIGSEGV), ("lethe-keeper", signal.SIGKILL),
         ("lethed", signal.SIGKILL)]
 EVERY = [(role, number) for role in ROLES for number in (signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT)]
-SOON_S, SERVES_S, MEMORY_MIB = 1.0, 90, 320
+SOON_S, SERVES_S, MEMORY_MIB = 1.0, 150, 320
+STUCK_S = 15  # firmware/watchdog: fed every 10 s, bites after 60
 PANIC_S = 10  # firmware/cmdline: panic=10
 CONTROL_LEAST = 100
 
@@ -131,6 +134,21 @@ def panic(box, search):
     return search.memory(box, "memory 1 s after it served again, from a panic")
 
 
+def watchdog(box, search):
+    """Nobody is left to feed it; it starts the machine again."""
+    lines = in_hand(box, search, "the watchdog")
+    began = len((box.dir / "console.log").read_bytes())
+    holds(get_stuck(box) == 2, "not every processor stands still")
+    time.sleep(STUCK_S)
+    holds(len((box.dir / "console.log").read_bytes()) == began, "the machine goes on")
+    serves_again(box, search, "the watchdog")
+    holds(len((box.dir / "console.log").read_bytes()) > began, "the machine was not started again")
+    for line in lines:
+        line.close()
+    time.sleep(SOON_S)
+    return search.memory(box, "memory 1 s after it served again, from the watchdog")
+
+
 def go_through(tap, search, image, kills):
     with troubled.Troubled(models=MODELS, boot="kernel", image=image, memory_mib=MEMORY_MIB) as box:
         judged(tap, search, "requests were given up and nobody came after", lambda: given_up(box, search))
@@ -138,6 +156,7 @@ def go_through(tap, search, image, kills):
             judged(tap, search, name, lambda n=name, t=trouble: hurt(box, search, n, t))
         judged(tap, search, "it was reset", lambda: reset(box, search))
         if kills is EVERY:
+            judged(tap, search, "the watchdog bit", lambda: watchdog(box, search))
             judged(tap, search, "the kernel gave up", lambda: panic(box, search))
         with tap.case("it went down by its button"):
             whole(box, search, "last before the button")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # time limit: 7200 s
-"""The proof twenty times, the first with every role and signal: what chance decides in one run it decides otherwise in
-another."""
+"""The proof twenty times, the first with every role and signal and a minute of waiting: what chance decides in one run it
+decides otherwise in another."""
 
 import pathlib
 import sys

@@ -32,13 +32,13 @@ def make_image(folder, programs=TOP / "build/bin"):
 
 class Troubled(boxes.Box):
     # It stands still where it would go down, and starts again in the same memory where it would be reset.
-    ending = ["-action", "shutdown=pause"]
+    ending = ["-action", "shutdown=pause,watchdog=reset"]
 
     def start(self, wait=True):
         self.line = self.dir / "trouble"
         self.line.unlink(missing_ok=True)
         self.wire = self.dir / "wire.pcap"
-        self.devices = ["-chardev", f"socket,id=trouble,path={self.line},server=on,wait=off",
+        self.devices = ["-device", "i6300esb", "-chardev", f"socket,id=trouble,path={self.line},server=on,wait=off",
                         "-device", "isa-serial,chardev=trouble,index=1",
                         "-object", f"filter-dump,id=wire,netdev=net,file={self.wire}"]
         super().start(wait)

@@ -2,12 +2,14 @@
 # time limit: 600 s
 """The canary proof on the booted image: everything is said to it that tests/audit/canary.py says, over TLS on both sides,
 and then nothing of it may stand anywhere: in all of the guest's memory 1 s later and later again, on its disk, its console,
-its screen, in its metrics, admin answers and exports. The same image with the programs that do not wipe must be found
+its screen, in its metrics, admin answers, exports and backup, and in the records of its state and of that backup once they
+are opened. The same image with the programs that do not wipe must be found
 out, more than a hundred times, or the search is worth nothing.
 
 prove.py plays this and all other ends, and writes what it found (make prove-zero-log).
 """
 
+import os
 import pathlib
 import sys
 import time
@@ -16,6 +18,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "client"), str(HERE.parent / "audit")]
 
 import box as boxes  # noqa: E402
+import state_bytes  # noqa: E402
 from canary import MODELS, Talk  # noqa: E402
 from load import CHAT, user  # noqa: E402
 from search import Search, outside_state  # noqa: E402
@@ -24,6 +27,25 @@ from tap import Tap, holds  # noqa: E402
 SOON_S, LATER_S = 1.0, 5.0
 CONTROL = boxes.IMAGE.with_name("control-image")
 CONTROL_LEAST = 100
+
+
+def sealed_away(search, state, key_file, medium):
+    """What is encrypted at rest is opened before it is searched: cipher text would hide what it holds."""
+    found, lines = state_bytes.parse(state.read_bytes(), key_file.read_bytes())
+    holds(len(found) > 2, f"{medium}: {len(found)} records")
+    search.look(b"\n".join([data for _, _, data in found] + [line.encode() for line in lines]), medium)
+
+
+def back_up(box):
+    words = f"{os.urandom(8).hex()}\n"
+    box.lethectl("backup-key", "make", "--out", box.dir, "--name", "anna", "--light", "--stdin", secret=words + words.strip())
+    token = box.dir / "admin.token"
+    token.write_text(box.admin_token)
+    token.chmod(0o600)
+    box.lethectl("vault", "export", "--admin", box.admin_url, "--token-file", token, "--ca", box.ca, "--out",
+                 box.dir / "backup", "--to", box.dir / "anna.backup-pub")
+    box.lethectl("vault", "import", box.dir / "backup", "--state", box.dir / "restored", "--key-file",
+                 box.dir / "restored.key", "--stdin", "--with", box.dir / "anna.backup-key", secret=words.strip())
 
 
 def converse(search, later_s=0, control=False, image=None):
@@ -46,6 +68,9 @@ def converse(search, later_s=0, control=False, image=None):
         for path in ("/metrics", "/admin/v1/status", "/admin/v1/routes", "/readyz", "/healthz", "/"):
             search.look(box.admin("GET", path)[1], f"admin {path}")
         search.look(box.screen(), "screen")
+        back_up(box)
+        search.file(box.dir / "backup", "backup")
+        sealed_away(search, box.dir / "restored", box.dir / "restored.key", "backup, opened")
         status, body = box.admin("POST", "/admin/v1/reload")
         holds(status == 200, f"{status} {body}")
         time.sleep(SOON_S)
@@ -59,6 +84,7 @@ def converse(search, later_s=0, control=False, image=None):
         box.export()
         for file in sorted(box.exports.iterdir()):
             search.file(file, f"export {file.suffix}")
+        sealed_away(search, box.state, box.key_file, "state, opened")
         holds(outside_state(disk) == outside_state(boxes.IMAGE / "lethe.raw"), "the disk was written outside the state partition")
         return open_lines
 
