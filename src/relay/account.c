@@ -99,7 +99,10 @@ static void attempt_report(run *r, fault_class fault, const attempt_facts *f)
 {
         exchange            *x = r->x;
         const catalog_model *m = &x->relay->setup.catalog->models[x->model];
-        choose_end           e = {.fault = fault, .sent = f->sent, .limits = r->have_head ? &r->head.limits : nullptr};
+        choose_end           e = {.fault = fault,
+                                  .sent = f->sent,
+                                  .limits = r->have_head ? &r->head.limits : nullptr,
+                                  .head_ms = r->head.came_ms};
         /* How long a whole chat answer takes says more of its length than of its vendor. */
         if (x->streaming) {
                 e.content_us = since(r->begun_us, r->content_us);

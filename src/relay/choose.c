@@ -389,6 +389,16 @@ static void key_note(relay *r, const choice *c, health *h, const choose_end *e)
                 limiter_rejected(&h->limiter, flying, 0, now);
 }
 
+/* Over plain HTTP anybody on the way can write a date. Of an answer to a POST it is the vendor's own: no cache keeps
+ * those. */
+static void date_note(const relay *r, const choice *c, health *h, const choose_end *e)
+{
+        if (e->limits == nullptr || e->limits->date_s == 0 || !r->setup.catalog->upstreams[c->upstream].tls)
+                return;
+        h->origin_s = (int64_t)e->limits->date_s - (int64_t)(e->head_ms / 1000);
+        h->dated_ms = e->head_ms;
+}
+
 static void cell_note(relay *r, choice *c, health_kind kind, const choose_end *e)
 {
         health *h = cell_open(r, c->cells[kind]);
@@ -411,6 +421,8 @@ static void cell_note(relay *r, choice *c, health_kind kind, const choose_end *e
                 load_note(h, e, now.ms);
         if (kind == HEALTH_KEY)
                 key_note(r, c, h, e);
+        if (kind == HEALTH_UPSTREAM)
+                date_note(r, c, h, e);
         if (before != BREAKER_CLOSED && h->breaker.state == BREAKER_CLOSED)
                 load_recovered(&h->load, now.ms);
         cell_close(r, c->cells[kind]);

@@ -48,6 +48,7 @@ typedef struct choose_end {
         uint64_t             first_us, content_us;
         uint64_t             slow_us;  /* content later than this is slow; 0: never */
         const vendor_limits *limits;   /* of the head; null: none came */
+        uint64_t             head_ms;  /* net_now_ms when it came */
 } choose_end;
 void choose_report(relay *r, choice *c, const choose_end *e);
 

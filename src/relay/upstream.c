@@ -228,7 +228,8 @@ static void on_piece(void *ctx, view piece)
 
 static void answer_head(attempt *a, const http1_head *h)
 {
-        attempt_head head = {.status = h->status, .body = body_of(h)};
+        attempt_head head = {
+                .status = h->status, .body = body_of(h), .came_ms = net_now_ms(a->side->setup.loop)};
         vendor_limits_reader reader;
         vendor_limits_begin(&reader);
         for (size_t i = 0; i < h->count; i++)

@@ -36,7 +36,8 @@ typedef enum attempt_body : uint8_t { ATTEMPT_JSON, ATTEMPT_EVENTS, ATTEMPT_OTHE
 typedef struct attempt_head {
         uint16_t     status;
         attempt_body body;
-        vendor_limits limits; /* Retry-After and what is left, as the head says */
+        vendor_limits limits; /* Retry-After, what is left, and the date, as the head says */
+        uint64_t      came_ms; /* net_now_ms */
 } attempt_head;
 
 typedef enum attempt_end : uint8_t {

@@ -30,6 +30,10 @@ typedef struct health {
         uint64_t left_until_ms;              /* void from then on */
         uint64_t attempts, failed, parked;   /* since the cell is there */
         uint64_t probed_ms;                  /* upstreams: last health probe */
+        /* Upstreams: when CLOCK_MONOTONIC was 0, seconds since 1970, by the newest Date that came over TLS: so that no
+         * setting of the clock makes it wrong, nor a reader that sees one of the two numbers older than the other. */
+        int64_t origin_s;
+        uint64_t dated_ms;                   /* CLOCK_MONOTONIC of that answer; 0: none came */
         uint32_t refused_run;                /* keys: 401 and 403 in a row */
         uint8_t disabled_for; /* keys: fault_class, AUTH or BILLING */
         uint8_t last_fault; /* fault_class; FAULT_CLASSES when none yet is 0-initialised: look at `failed` */

@@ -322,7 +322,8 @@ void vendor_limits_end(vendor_limits_reader *r, vendor_limits *out)
                                .requests_left = left_of(r, 0),
                                .tokens_left = RETRY_AFTER_NONE,
                                .requests_reset_ms = reset_of(r->quotas[0].reset, dated, now_ms),
-                               .tokens_reset_ms = RETRY_AFTER_NONE};
+                               .tokens_reset_ms = RETRY_AFTER_NONE,
+                               .date_s = now_ms / 1000};
         /* Of several limits on tokens the tightest counts, and of equal ones the one that lasts. */
         for (size_t q = 1; q < VENDOR_QUOTAS; q++) {
                 uint64_t left = left_of(r, q), reset = reset_of(r->quotas[q].reset, dated, now_ms);

@@ -16,6 +16,7 @@ typedef struct vendor_limits {
         uint64_t after_ms;            /* Retry-After and its relatives, clamped to 0..300 s */
         uint64_t requests_left, tokens_left;
         uint64_t requests_reset_ms, tokens_reset_ms; /* from now, clamped to 24 h */
+        uint64_t date_s;              /* the head's Date, seconds since 1970; 0: none */
 } vendor_limits;
 
 /* Limits a vendor may keep at once; several of them are of tokens. */

@@ -46,6 +46,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         bounded(l.requests_reset_ms, DAY_MS);
         bounded(l.tokens_reset_ms, DAY_MS);
         bounded(vendor_limits_wait(&l), RETRY_AFTER_MOST_MS);
+        assert(l.date_s <= 253'402'300'800);
         uint64_t ms = retry_after_text(all), seconds = 0;
         bounded(ms, RETRY_AFTER_MOST_MS);
         assert(ms == retry_after_text((view){upper, size}));

@@ -143,10 +143,39 @@ static void test_breaker(void)
         tap_ok(flying() == 0, SUBJECT, "and nothing is left in flight");
 }
 
+/* The fixture's vendor speaks in the clear; whether a row is one of TLS is asked when it is reported. */
+static health dated_by(const char *date, bool tls)
+{
+        char                    head[300];
+        const vendor_step script[] = {{head, VENDOR_KEEP}};
+        snprintf(head, sizeof head, "HTTP/1.1 200 OK\r\n%sContent-Type: application/json\r\nContent-Length: @\r\n\r\n"
+                                    "{\"id\":\"x\",\"choices\":[]}", date);
+        vendor_does(script, 1);
+        fx.catalog->upstreams[0].tls = tls;
+        (void)ask_chat(CHAT("m"));
+        fx.catalog->upstreams[0].tls = false;
+        return of(health_upstream_id(one()));
+}
+
+static void test_dates(void)
+{
+        uint64_t before = net_now_ms(fx.loop);
+        health   h = dated_by("Date: Fri, 20 Nov 2026 12:00:00 GMT\r\n", false);
+        tap_ok(me.status == 200 && h.dated_ms == 0, SUBJECT, "a date in the clear is nobody's");
+        (void)dated_by("", true);
+        h = dated_by("Date: tomorrow\r\n", true);
+        tap_ok(me.status == 200 && h.dated_ms == 0, SUBJECT, "nor is what is no date");
+        h = dated_by("Date: Fri, 20 Nov 2026 12:00:00 GMT\r\n", true);
+        tap_ok(h.dated_ms >= before && h.dated_ms <= net_now_ms(fx.loop)
+                       && h.origin_s + (int64_t)(h.dated_ms / 1000) == 1795176000,
+               SUBJECT, "one that came over TLS is known to its upstream, by the clock that nobody sets");
+}
+
 int main(void)
 {
         fx_begin();
         test_good();
+        test_dates();
         test_speed();
         test_rate();
         test_refused();

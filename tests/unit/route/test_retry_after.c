@@ -135,6 +135,9 @@ static void test_limits(void)
                 memcpy(&got, (const char *)&l + limits[i].at, sizeof got);
                 tap_ok(got == limits[i].want, "limits", limits[i].sentence);
         }
+        tap_ok(read_two("date", DATE, "x", "").date_s == 1795176000 && read_two("date", "soon", "x", "").date_s == 0
+                       && read_two("x", DATE, "y", "").date_s == 0,
+               "limits", "its date is told, when it is one");
         tap_ok(read_two("anthropic-ratelimit-tokens-reset", "2026-11-20T12:00:30Z", "x", "").tokens_reset_ms == NONE
                        && read_two("x-ratelimit-reset", "1795176003000", "x", "").requests_reset_ms == NONE
                        && read_two("x-ratelimit-reset", "30", "x", "").requests_reset_ms == 30'000,
