@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "admin/conn.h"
+#include "admin/dates.h"
 #include "admin/handle.h"
 #include "admin/identity.h"
 #include "admin/metrics.h"
@@ -18,6 +19,7 @@ struct admin_server {
         net_listener *listener;
         net_timer minute, stop;
         identity_teller identity;
+        dates_teller dates;
         unsigned stop_steps;
         uint8_t metrics[METRICS_BYTES];
         admin_conn conns[PLACES];
@@ -106,8 +108,10 @@ void admin_server_box(admin_server *s, int fd)
 {
         admin_box *box = &s->shared.box;
         identity_end(&s->identity);
+        dates_end(&s->dates);
         box_link_attach(&box->link, fd);
         identity_begin(&s->identity, box->board, &box->keeper, &box->link, &s->setup.identity);
+        dates_begin(&s->dates, s->setup.catalog, box->board, &box->link);
 }
 
 void admin_server_tell_box(admin_server *s, box_op op, view payload)
@@ -148,6 +152,7 @@ void admin_server_free(admin_server *s)
                 if (s->conns[i].net != nullptr)
                         conn_drop(&s->conns[i]);
         identity_end(&s->identity);
+        dates_end(&s->dates);
         keeper_link_end(&s->shared.box.keeper);
         box_link_end(&s->shared.box.link);
         free(s);

@@ -24,6 +24,7 @@ typedef enum box_op : uint32_t {
         /* tells */
         BOX_TELL_IDENTITY = 32, /* box_identity */
         BOX_TELL_ALIVE,         /* of the supervisor, every few seconds: it turns */
+        BOX_TELL_DATES,         /* box_dates */
 } box_op;
 
 constexpr size_t BOX_MESSAGE_BYTES = 4080;
@@ -46,6 +47,14 @@ typedef struct box_identity {
         uint8_t  reserved[6];
         uint64_t certificate_end_s;     /* the first of the two to expire, seconds since 1970 */
 } box_identity;
+
+/* What vendors' answers over verified TLS say of the time. */
+typedef struct box_dates {
+        uint32_t agree, of; /* hosts: that say this time within a minute; whose answers are known */
+        int64_t  origin_s;  /* the median: when CLOCK_MONOTONIC was 0, seconds since 1970; no setting of the clock makes
+                               it wrong */
+        uint64_t oldest_ms; /* CLOCK_MONOTONIC, when the oldest of the answers that agree came */
+} box_dates;
 
 /* Neither waits. The descriptor (-1: none) stays open here. err GONE; AGAIN: the other side does not read; SYSTEM */
 err box_send(int channel, const box_message *m, int fd);
