@@ -25,12 +25,16 @@ err clock_settle(uint64_t floor_s, clock_source *source)
         return clock_settime(CLOCK_REALTIME, &t) == 0 ? OK : FAIL(SYSTEM);
 }
 
-clock_verdict clock_judge_servers(int64_t now_us, int64_t offset_us, unsigned agree, uint64_t floor_s)
+static int64_t apart(int64_t a, int64_t b) { return a < b ? b - a : a - b; }
+
+clock_verdict clock_judge_servers(int64_t now_us, const clock_word *w, uint64_t floor_s)
 {
-        int64_t then_s = (now_us + offset_us) / 1000000, far = offset_us < 0 ? -offset_us : offset_us;
+        int64_t then_s = (now_us + w->offset_us) / 1000000, far = apart(w->offset_us, 0);
         if (then_s < (int64_t)floor_s || then_s > (int64_t)(floor_s + CLOCK_SPAN_S))
                 return CLOCK_BEYOND;
-        if (far > CLOCK_JUMP_US && agree < 2)
+        if (w->dated && apart(w->offset_us, w->dates_us) > (w->agree < 2 ? CLOCK_JUMP_US : CLOCK_DAY_US))
+                return CLOCK_DENIED;
+        if (far > CLOCK_JUMP_US && w->agree < 2 && !w->dated)
                 return CLOCK_FAR;
         return far < CLOCK_SLEW_US ? CLOCK_SLEW : CLOCK_STEP;
 }

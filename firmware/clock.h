@@ -9,7 +9,7 @@
 
 typedef enum clock_source { CLOCK_SOURCE_CHIP, CLOCK_SOURCE_IMAGE } clock_source;
 
-enum : int64_t { CLOCK_JUMP_US = 1000 * 1000000, CLOCK_SLEW_US = 100000 };
+enum : int64_t { CLOCK_JUMP_US = 1000 * 1000000, CLOCK_DAY_US = 86400ll * 1000000, CLOCK_SLEW_US = 100000 };
 constexpr uint64_t CLOCK_SPAN_S = 20 * 365 * 86400ULL;
 
 /* Which to believe: a chip that is before the floor, or twenty years behind it, is wrong. */
@@ -23,8 +23,20 @@ typedef enum clock_verdict {
         CLOCK_STEP,
         CLOCK_BEYOND,  /* below the floor, or twenty years behind the image */
         CLOCK_FAR,     /* further than 1000 s, and one server alone says so */
+        CLOCK_DENIED,  /* the dates of vendors' answers say another time */
 } clock_verdict;
-clock_verdict clock_judge_servers(int64_t now_us, int64_t offset_us, unsigned agree, uint64_t floor_s);
+
+/* How far the clock is behind: less than a century, either way. */
+typedef struct clock_word {
+        int64_t  offset_us; /* as time servers say */
+        unsigned agree;     /* servers; at least 1 */
+        bool     dated;     /* two hosts or more have said a date */
+        int64_t  dates_us;  /* their median */
+} clock_word;
+
+/* Against dates, servers that agree are believed within a day, and one alone within 1000 s: the dates are good to
+ * seconds, but a relay that lies is to have no more of the clock than a time server that does. */
+clock_verdict clock_judge_servers(int64_t now_us, const clock_word *w, uint64_t floor_s);
 
 /* err SYSTEM: the kernel refused */
 err clock_add(int64_t offset_us, clock_verdict how);

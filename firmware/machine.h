@@ -36,6 +36,9 @@ typedef struct machine {
         int             kept_fd; /* the partition lethe-state; -1: none */
         kept            kept;    /* what stands there; changed by kept_set, and then machine_keep */
         uint64_t        floor_s, keep_at_ms; /* of the clock; when it is kept next */
+        box_dates       dates;     /* as lethed's admin role last told, when it can be; all zero: nothing */
+        uint64_t        copied_ms; /* what was noted before says nothing of the time; 0: never copied */
+        net_word        refused;   /* of time servers: NET_TIME when dates may yet bear it out */
         box_facts      *box_facts; /* null: not made yet */
         int             facts_fd;  /* what lethed gets of them; -1 */
         int             kernel_log; /* what the kernel says while the box runs; -1 */
@@ -87,6 +90,9 @@ err machine_set_network(machine *m, const char *lines, notice *why);
  * kernel says while the box runs (machine_clock.c). */
 void machine_settle_clock(machine *m);
 void machine_hear_time(machine *m, const net_word *w, uint64_t now_ms);
+/* The dates of vendors' answers, from a role that may lie; a line of them for BOX_STATUS. They never set the clock. */
+void machine_hear_dates(machine *m, const box_dates *d, uint64_t now_ms);
+void machine_say_dates(const machine *m, emit *out, uint64_t now_ms);
 void machine_turn_clock(machine *m, uint64_t now_ms);
 void machine_keep_clock(machine *m);
 err  machine_give_facts(machine *m);

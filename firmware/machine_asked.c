@@ -6,7 +6,7 @@ typedef struct asked {
         uint64_t now_ms;
 } asked;
 
-static void say_facts(machine *m, const box_message *q)
+static void say_facts(machine *m, const box_message *q, uint64_t now_ms)
 {
         uint8_t     bytes[BOX_MESSAGE_BYTES];
         emit        out = emit_into(bytes, sizeof bytes);
@@ -15,6 +15,7 @@ static void say_facts(machine *m, const box_message *q)
         box_line_put(&out, "version", view_of_text(i->version));
         box_line_put(&out, "commit", view_of_text(i->commit));
         box_line_put(&out, "kernel", view_of_text(i->kernel));
+        machine_say_dates(m, &out, now_ms);
         machine_update_say(m, &out);
         box_channel_answer(&m->channel, q->op, q->number, ERR_NONE, (view){out.bytes, out.len});
 }
@@ -46,13 +47,22 @@ static void take_identity(machine *m, const box_message *q)
                 memcpy(&m->identity, q->bytes, sizeof m->identity);
 }
 
+static void take_dates(const asked *a, const box_message *q)
+{
+        box_dates d;
+        if (q->len != sizeof d)
+                return;
+        memcpy(&d, q->bytes, sizeof d);
+        machine_hear_dates(a->m, &d, a->now_ms);
+}
+
 static void take(void *ctx, const box_message *q, int *fd)
 {
         const asked *a = ctx;
         a->m->update.admin_spoke = true;
         switch ((box_op)q->op) {
         case BOX_STATUS:
-                say_facts(a->m, q);
+                say_facts(a->m, q, a->now_ms);
                 return;
         case BOX_RESTART:
         case BOX_POWER_OFF:
@@ -60,6 +70,9 @@ static void take(void *ctx, const box_message *q, int *fd)
                 return;
         case BOX_TELL_IDENTITY:
                 take_identity(a->m, q);
+                return;
+        case BOX_TELL_DATES:
+                take_dates(a, q);
                 return;
         case BOX_TELL_ALIVE:
                 service_alive(&a->m->service);

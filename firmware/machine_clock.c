@@ -7,9 +7,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/limit.h"
 #include "firmware/machine.h"
 
-enum : uint64_t { KEEP_FIRST_MS = 3600000, KEEP_MS = 86400000 };
+enum : uint64_t { KEEP_FIRST_MS = 3600000, KEEP_MS = 86400000, DATES_FRESH_MS = 7200000 };
 
 /* Whoever gets the descriptor may map it for reading alone. */
 static void make_facts(machine *m)
@@ -59,6 +60,7 @@ static void set_s(machine *m, uint64_t now_s)
 {
         struct timespec t = {.tv_sec = (time_t)now_s};
         m->facts.clock_known = clock_settime(CLOCK_REALTIME, &t) == 0;
+        m->refused = (net_word){};
 }
 
 /* The hypervisor could do anything to this box: believing its clock costs nothing. */
@@ -100,25 +102,53 @@ static int64_t wall_us(void)
         return t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
-void machine_hear_time(machine *m, const net_word *w, uint64_t)
+/* How far the dates say that the clock is behind. False: they say nothing now. */
+static bool dates_behind(const machine *m, uint64_t now_ms, int64_t *behind_us)
 {
-        notice *say = &m->facts.time;
-        say->len = 0;
-        if (w->kind == NET_NO_TIME) {
-                notice_set(say,
-                           w->number > 0 ? "The time servers do not agree with each other" : "No time server answers",
-                           (view){}, "; they are asked on.");
-                return;
-        }
-        clock_verdict v = clock_judge_servers(wall_us(), w->offset_us, w->number, m->floor_s);
-        if (v == CLOCK_BEYOND) {
+        const box_dates *d = &m->dates;
+        if (d->agree == 0 || now_ms < d->oldest_ms || now_ms - d->oldest_ms > DATES_FRESH_MS)
+                return false;
+        *behind_us = d->origin_s * 1000000 + (int64_t)now_ms * 1000 - wall_us();
+        return true;
+}
+
+static void say_refused(notice *say, clock_verdict v, unsigned agree)
+{
+        if (v == CLOCK_BEYOND)
                 notice_set(say, "The time servers say a day that cannot be", (view){},
                            "; they are not believed. Name others with 'ntp'.");
+        else if (v == CLOCK_FAR)
+                notice_set(say, "One time server says a time far from this clock's", (view){},
+                           "; it takes two that agree, or two vendors whose answers bear it out. Name another with "
+                           "'ntp', or set the clock chip.");
+        else if (agree < 2)
+                notice_set(say, "The time server says another time than the vendors' answers", (view){},
+                           "; it is not believed. Name others with 'ntp'.");
+        else
+                notice_set(say, "The time servers say another day than the vendors' answers", (view){},
+                           "; they are not believed. Name others with 'ntp', or look at the vendors' clocks.");
+}
+
+static void hear_no_time(notice *say, uint32_t answered)
+{
+        notice_set(say, answered > 0 ? "The time servers do not agree with each other" : "No time server answers",
+                   (view){}, "; they are asked on.");
+}
+
+void machine_hear_time(machine *m, const net_word *w, uint64_t now_ms)
+{
+        clock_word word = {.offset_us = w->offset_us, .agree = w->number};
+        m->facts.time.len = 0;
+        m->refused = (net_word){};
+        if (w->kind == NET_NO_TIME) {
+                hear_no_time(&m->facts.time, w->number);
                 return;
         }
-        if (v == CLOCK_FAR) {
-                notice_set(say, "One time server says a time far from this clock's", (view){},
-                           "; it takes two that agree. Name another with 'ntp', or set the clock chip.");
+        word.dated = dates_behind(m, now_ms, &word.dates_us);
+        clock_verdict v = clock_judge_servers(wall_us(), &word, m->floor_s);
+        if (v != CLOCK_SLEW && v != CLOCK_STEP) {
+                say_refused(&m->facts.time, v, word.agree);
+                m->refused = *w;
                 return;
         }
         if (failed(clock_add(w->offset_us, v)))
@@ -127,6 +157,40 @@ void machine_hear_time(machine *m, const net_word *w, uint64_t)
         m->facts.clock_known = true;
         m->facts.clock = CLOCK_SOURCE_CHIP;
         set_state(m, far || m->facts.time_state == BOX_TIME_CONSTRAINED ? BOX_TIME_CONSTRAINED : BOX_TIME_NTP);
+}
+
+/* Time servers speak once an hour: what they said last is judged again, as the clock has not been set since. */
+void machine_hear_dates(machine *m, const box_dates *d, uint64_t now_ms)
+{
+        constexpr int64_t MOST_S = 1ll << 40;
+        bool sound = d->agree >= 2 && d->agree <= d->of && d->of <= LIMIT_UPSTREAMS && d->agree > d->of / 2
+                     && d->oldest_ms >= m->copied_ms && d->oldest_ms <= now_ms && d->origin_s > -MOST_S
+                     && d->origin_s < MOST_S;
+        int64_t now_s = sound ? d->origin_s + (int64_t)(now_ms / 1000) : -1;
+        sound = now_s >= 0 && clock_judge((uint64_t)now_s, m->floor_s) == CLOCK_SOURCE_CHIP;
+        m->dates = sound ? *d : (box_dates){};
+        const net_word refused = m->refused;
+        if (refused.kind == NET_TIME)
+                machine_hear_time(m, &refused, now_ms);
+}
+
+void machine_say_dates(const machine *m, emit *out, uint64_t now_ms)
+{
+        uint8_t room[96];
+        emit    line = emit_into(room, sizeof room);
+        int64_t behind_us;
+        if (!dates_behind(m, now_ms, &behind_us)) {
+                box_line_put(out, "dates", VIEW("of no two hosts that agree"));
+                return;
+        }
+        emit_u64(&line, m->dates.agree);
+        emit_text(&line, " of ");
+        emit_u64(&line, m->dates.of);
+        emit_text(&line, " hosts; this clock is ");
+        emit_text(&line, behind_us < 0 ? "ahead of them by " : "behind them by ");
+        emit_u64(&line, (uint64_t)(behind_us < 0 ? -behind_us : behind_us) / 1000000);
+        emit_text(&line, " s");
+        box_line_put(out, "dates", (view){line.bytes, line.len});
 }
 
 void machine_keep_clock(machine *m)
@@ -157,6 +221,9 @@ static void be_a_copy(machine *m)
 {
         uint64_t chip_s;
         m->facts.clones++;
+        m->dates = (box_dates){};
+        m->refused = (net_word){};
+        m->copied_ms = clock_ms();
         if (m->box_facts != nullptr)
                 atomic_store(&m->box_facts->clones, m->facts.clones);
         m->net.reload = m->service.pid != 0;

@@ -239,7 +239,7 @@ static const char *time_words(const screen_facts *f)
                 [BOX_TIME_RTC] = "of the clock chip, not confirmed since the start",
                 [BOX_TIME_HOST] = "of the hypervisor",
                 [BOX_TIME_NTP] = "of time servers",
-                [BOX_TIME_CONSTRAINED] = "of time servers that agree",
+                [BOX_TIME_CONSTRAINED] = "of time servers, borne out",
         };
         const char *known = f->time_state < BOX_TIME_COUNT ? words[f->time_state] : nullptr;
         return known != nullptr ? known : "the clock is wrong: the image's day, or the last seen";

@@ -98,6 +98,7 @@ static void test_asked(void)
         tap_ok(answered(), SUBJECT, "what the box is can be asked");
         ask(BOX_TELL_IDENTITY, VIEW("short"));
         ask(BOX_TELL_IDENTITY, (view){(const uint8_t *)&who, sizeof who});
+        ask(BOX_TELL_DATES, VIEW("short"));
         ask((box_op)99, (view){});
         tap_ok(answered() && m.identity.certificate_end_s == 77, SUBJECT, "what it tells is kept");
         ask(BOX_RESTART, (view){});

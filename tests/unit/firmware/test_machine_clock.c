@@ -61,6 +61,87 @@ static void test_servers(void)
         close(m.kept_fd);
 }
 
+static const net_word a_day_on = {.kind = NET_TIME, .number = 1, .of = 1, .offset_us = 86400 * 1000000LL};
+
+/* Dates by which the clock is so far behind. */
+static box_dates dates(int64_t behind_s)
+{
+        uint64_t now_ms = clock_ms();
+        return (box_dates){.agree = 2,
+                           .of = 3,
+                           .origin_s = (int64_t)(clock_wall_s() - now_ms / 1000) + behind_s,
+                           .oldest_ms = now_ms - 60000};
+}
+
+static void tell(box_dates d) { machine_hear_dates(&m, &d, clock_ms()); }
+
+static bool status_has(const char *part)
+{
+        uint8_t room[200];
+        emit    out = emit_into(room, sizeof room);
+        machine_say_dates(&m, &out, clock_ms());
+        return text_contains((view){out.bytes, out.len}, view_of_text(part));
+}
+
+static void test_dates(void)
+{
+        begin(clock_wall_s() - 1000);
+        machine_settle_clock(&m);
+        tap_ok(status_has("dates of no two hosts that agree\n"), SUBJECT, "before there are dates the status says so");
+        machine_hear_time(&m, &a_day_on, clock_ms());
+        bool waits = m.refused.kind == NET_TIME;
+        tell(dates(0));
+        tap_ok(waits && says("The time server says another time than the vendors' answers"), SUBJECT,
+               "what a time server said last is judged again when dates come");
+        tap_ok(status_has("dates 2 of 3 hosts; this clock is ") && status_has(" them by ")
+                       && m.facts.time_state == BOX_TIME_RTC,
+               SUBJECT, "dates are told, and set nothing");
+        tell((box_dates){});
+        tap_ok(says("it takes two that agree") && m.dates.agree == 0, SUBJECT, "and again when they have gone");
+        net_word two = a_day_on;
+        two.number = two.of = 2;
+        tell(dates(-500));
+        two.offset_us *= 2;
+        machine_hear_time(&m, &two, clock_ms());
+        tap_ok(says("The time servers say another day") && m.facts.time_state == BOX_TIME_RTC, SUBJECT,
+               "two that agree are not believed against them by more than a day");
+        machine_hear_time(&m, &(net_word){.kind = NET_TIME, .number = 1, .of = 1}, clock_ms());
+        tap_ok(m.facts.time.len == 0 && m.facts.time_state == BOX_TIME_NTP && m.refused.kind != NET_TIME, SUBJECT,
+               "one near them is");
+        machine_hear_time(&m, &a_day_on, clock_ms() + 7200000);
+        tap_ok(says("it takes two that agree"), SUBJECT, "after two hours they say nothing any more");
+        close(m.kept_fd);
+}
+
+static void test_false_dates(void)
+{
+        begin(clock_wall_s() - 1000);
+        machine_settle_clock(&m);
+        box_dates good = dates(0), bad[10];
+        for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+                bad[i] = good;
+        bad[0].agree = 1;
+        bad[1].agree = 4;
+        bad[2].of = 4;
+        bad[3].agree = bad[3].of = UINT32_MAX;
+        bad[4].origin_s = INT64_MAX;
+        bad[5].origin_s = INT64_MIN;
+        bad[6].origin_s -= 2000; /* below the floor */
+        bad[7].origin_s += (int64_t)CLOCK_SPAN_S;
+        bad[8].oldest_ms = clock_ms() + 100000;
+        bad[9].oldest_ms = UINT64_MAX;
+        for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+                tell(good);
+                bool known = m.dates.agree == 2;
+                tell(bad[i]);
+                tap_ok(known && m.dates.agree == 0, SUBJECT, "dates that cannot be are as none");
+        }
+        m.copied_ms = good.oldest_ms + 1;
+        tell(good);
+        tap_ok(m.dates.agree == 0, SUBJECT, "nor are those that are older than this copy of the machine");
+        close(m.kept_fd);
+}
+
 static void test_facts(void)
 {
         uint64_t now = clock_wall_s();
@@ -121,8 +202,11 @@ static void test_copies(void)
                SUBJECT, "what else stands in the kernel's log, and who else writes there");
         static const char copied[] = "5,912,81273,-;random: crng reseeded due to virtual machine fork\n";
         good = write(fd, copied, sizeof copied - 1) > 0;
+        tell(dates(0));
+        good = good && m.dates.agree == 2;
         machine_hear_kernel(&m);
         machine_hear_kernel(&m);
+        tap_ok(m.dates.agree == 0 && m.copied_ms > 0, SUBJECT, "dates of the machine before it say nothing");
         tap_ok(good && m.facts.clones == 1 && atomic_load(&m.box_facts->clones) == 1, SUBJECT,
                "the kernel's word that this is a copy counts once, and lethed sees it");
         close(fd);
@@ -134,6 +218,8 @@ int main(void)
         tree_make();
         test_floor();
         test_servers();
+        test_dates();
+        test_false_dates();
         test_facts();
         test_keeping();
         test_copies();
