@@ -199,6 +199,9 @@ class Relay:
               not held against the others
     """
 
+    # Further words of lethed's, and descriptors it inherits.
+    more_words, more_fds = (), ()
+
     def __init__(self, models=None, vendors=("mock",), keys=None, settings=None, policy=None, relays=2, plain=False,
                  vendor_options=None, config=None, certs=None, start=True, pools=None, apart=()):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="lethe-test-"))
@@ -312,10 +315,10 @@ class Relay:
     def start(self, wait=True):
         command = [BIN / "lethed", "--config", self.config, "--state", self.state, "--key-file", self.key_file,
                    "--listen", f"127.0.0.1:{self.port}", "--admin", f"127.0.0.1:{self.admin_port}",
-                   "--relays", self.relays]
+                   "--relays", self.relays, *self.more_words]
         with open(self.log, "ab") as log:
             self.lethed = subprocess.Popen([str(word) for word in command], stdout=log, stderr=log,
-                                           stdin=subprocess.DEVNULL)
+                                           stdin=subprocess.DEVNULL, pass_fds=self.more_fds)
         if wait:
             self.wait_ready()
 

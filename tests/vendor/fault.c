@@ -24,7 +24,7 @@ static const struct {
         {"code", offsetof(fault, code), "WORD: with status or an error event, the error code"},
         {"after", offsetof(fault, after),
          "FORM: of retry_after: ms azure fraction date rfc850 asctime skewed past garbage negative huge empty zero "
-         "text reset"},
+         "text reset; skewed and ahead: of Date too"},
         {"dialect", offsetof(fault, dialect),
          "VENDOR: with status, whose error body: glm kimi qwen qianfan siliconflow mistral xai together openrouter "
          "gemini vllm llamacpp"},

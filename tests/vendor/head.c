@@ -109,7 +109,7 @@ void head_write(const exchange *x, text *out)
         const fault *f = &x->fault;
         const char *reason = x->status == 200 ? "OK" : x->status < 500 ? "Refused" : "Failed";
         text_fmt(out, "HTTP/1.1 %d %s\r\nDate: ", x->status, reason);
-        date_write(out, slice_is(f->after, "skewed") ? -7200 : 0, DATE_IMF);
+        date_write(out, slice_is(f->after, "skewed") ? -7200 : slice_is(f->after, "ahead") ? 86400 : 0, DATE_IMF);
         text_fmt(out, "\r\nx-request-id: req_mock_%lu\r\n", x->number);
         if (x->refused)
                 retry_after_write(f, out);
