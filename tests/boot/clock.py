@@ -4,6 +4,7 @@
 A machine that is copied says so, renews what both copies have, and serves on."""
 
 import datetime
+import json
 import pathlib
 import re
 import subprocess
@@ -13,13 +14,14 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "client")]
 
-from box import Box  # noqa: E402
+from box import BOX_CONF, Box  # noqa: E402
 from ether import Ether, Wired  # noqa: E402
 from load import CHAT, user  # noqa: E402
 from tap import Tap, equal, holds  # noqa: E402
 
 STATIC = "address 10.9.0.77/24\ngateway 10.9.0.1\n"
 ONE, TWO, THREE = "10.9.0.2", "10.9.0.3", "10.9.0.4"
+ASIDE = "10.0.2.50"
 GUIDS = ("11111111-2222-3333-4444-555555555555", "99999999-8888-7777-6666-555555555555")
 
 
@@ -62,7 +64,7 @@ def servers(clock, ahead, said, state):
 def corrected():
     """An hour ahead, and two servers that agree on it: the clock is set."""
     ahead = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%S")
-    end = servers(ahead, {ONE: 0, TWO: 0}, "time: of time servers that agree", "constrained")
+    end = servers(ahead, {ONE: 0, TWO: 0}, "time: of time servers, borne out", "constrained")
     holds(far_from(end) < 60, f"{far_from(end)} s away")
 
 
@@ -72,6 +74,45 @@ def one_liar():
     holds(far_from(end) < 300, f"{far_from(end)} s away")
     end = servers(None, {ONE: 5, TWO: 365 * 86400, THREE: 5}, "time: of time servers", "ntp")
     holds(far_from(end) < 300, f"{far_from(end)} s away")
+
+
+class Dated(Wired):
+    """Two vendors out here, reached through QEMU's own network, and the Ether beside it with a time server."""
+
+    def _wire(self):
+        wire = super()._wire()
+        forwards = Box._wire(self)[1].replace("id=net", "id=out")
+        return ["-netdev", forwards, "-netdev", "hubport,id=first,hubid=0,netdev=out",
+                "-netdev", wire[1].replace("id=net", "id=side"), "-netdev", "hubport,id=second,hubid=0,netdev=side",
+                "-netdev", "hubport,id=net,hubid=0", *wire[2:]]
+
+
+def dated(clock, ahead, said, state):
+    """One time server, `ahead` seconds, and the dates of two vendors, which are right."""
+    models = {vendor: [(vendor, "mock-1")] for vendor in ("one", "two")}
+    with Ether() as net, Dated(net, clock=clock, memory_mib=256, box_conf=f"{BOX_CONF}ntp {ASIDE}\n", vendors=tuple(models),
+                               models=models) as box:
+        net.ntp = {ASIDE: ahead}
+        box.start()
+        box.wait_console("One time server says a time far")
+        for model in models:
+            status, _, _ = box.request("POST", CHAT, {"model": model, "messages": user("hello")})
+            equal(status, 200)
+        box.wait_console(said)
+        holds(json.loads(box.admin("GET", "/admin/v1/box")[1])["dates"].startswith("2 of 2 hosts; "), "no dates")
+        export = final_export(box)
+        equal(export["box"]["time_state"], state)
+        holds(far_from(export["period"]["end"]) < 300, f"{far_from(export['period']['end'])} s away")
+
+
+def borne_out():
+    """Three hours ahead, and one server that is right: too far for it alone."""
+    later = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=3)
+    dated(later.strftime("%Y-%m-%dT%H:%M:%S"), 0, "time: of time servers, borne out", "constrained")
+
+
+def denied():
+    dated(None, 365 * 86400, "The time server says another time", "rtc")
 
 
 class Copied(Box):
@@ -120,7 +161,9 @@ DAILY = (("a clock chip of 2011: the image's day, and no waiting", lambda: a_chi
          ("an hour ahead, two time servers: set", corrected),
          ("a copied machine: renewed, said, serving", a_copy))
 LONG = (("a clock chip of 2050: the same", lambda: a_chip("2050-01-01")),
-        ("a lying time server: not believed", one_liar))
+        ("a lying time server: not believed", one_liar),
+        ("a lying time server, and the dates of two vendors: not believed", denied),
+        ("one time server far from the chip, and the dates of two vendors: set", borne_out))
 
 
 def main(cases=DAILY):
