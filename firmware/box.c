@@ -168,7 +168,7 @@ static const char *read_relays(view value, box *b)
 
 static const char *read_endpoint(view value, char *to)
 {
-        static const char form[] = "is an address and a port, as 0.0.0.0:8443 or [::]:8443";
+        static const char form[] = "is an address and a port, as 192.0.2.10:8443 or [::]:8443";
         box_address       a;
         view              host, port;
         uint64_t          n;
@@ -297,7 +297,7 @@ static bool reachable(const box_address *gateway, const box *b)
 
 static void fill_in(box *b)
 {
-        static const char listen[] = "0.0.0.0:8443", admin[] = "0.0.0.0:9443";
+        static const char listen[] = "[::]:8443", admin[] = "[::]:9443";
         if (b->listen[0] == '\0')
                 memcpy(b->listen, listen, sizeof listen);
         if (b->admin[0] == '\0')

@@ -72,6 +72,8 @@ static err keep_lines(machine *m, view lines, notice *why)
 static void show_addresses(machine *m)
 {
         network_in_use(&m->net.settings, m->net.leased ? &m->net.lease : nullptr, &m->facts.box);
+        if (m->net.settings.automatic && m->net.index != 0)
+                network_add_automatic(m->root, m->net.device, &m->facts.box);
         for (size_t i = 0; m->net.settings.resolver_count == 0 && i < m->net.router_count; i++)
                 if (m->facts.box.resolver_count < BOX_RESOLVERS)
                         m->facts.box.resolvers[m->facts.box.resolver_count++] = m->net.routers[i];
@@ -298,6 +300,8 @@ static void look(machine *m, uint64_t now_ms)
                 m->facts.card.link = card->link;
                 if (changed)
                         order(m);
+                if (m->net.settings.automatic)
+                        show_addresses(m);
                 return;
         }
         if (!m->net.awake && !failed(network_wake(&m->cards, &why)))

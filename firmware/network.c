@@ -8,6 +8,8 @@
 #include "firmware/netlink.h"
 
 enum : uint32_t { LOOPBACK_INDEX = 1 };
+/* Of /proc/net/if_inet6: link-local; and flags of an address that nobody is to use, yet or any more. */
+enum : uint32_t { SCOPE_LINK = 0x20, FLAG_DAD_FAILED = 0x08, FLAG_DEPRECATED = 0x20, FLAG_TENTATIVE = 0x40 };
 
 static const char cards_at[] = "/sys/class/net/";
 
@@ -320,6 +322,49 @@ err network_automatic(const char *root, const char *interface, bool on)
                 TRY(file_write(root, path.text, on ? VIEW("1\n") : VIEW("0\n")));
         }
         return OK;
+}
+
+static bool hex(view text, uint8_t *out, size_t bytes)
+{
+        if (text.len != 2 * bytes)
+                return false;
+        for (size_t i = 0; i < text.len; i++) {
+                uint8_t c = ascii_lower(text.data[i]);
+                int     digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+                if (digit < 0)
+                        return false;
+                out[i / 2] = (uint8_t)(out[i / 2] << 4 | digit);
+        }
+        return true;
+}
+
+/* "20010db8000000000000000000000001 02 40 00 80     eth0": address, index, bits, scope, flags, interface. */
+static bool read_automatic(view line, view interface, box_address *out)
+{
+        uint8_t bits = 0, scope = 0, flags = 0;
+        *out = (box_address){.family = 6};
+        bool good = hex(text_word(&line), out->bytes, sizeof out->bytes);
+        (void)text_word(&line);
+        good = good && hex(text_word(&line), &bits, 1) && hex(text_word(&line), &scope, 1)
+               && hex(text_word(&line), &flags, 1) && view_equal(text_word(&line), interface);
+        out->prefix = bits;
+        return good && scope != SCOPE_LINK && (flags & (FLAG_DAD_FAILED | FLAG_DEPRECATED | FLAG_TENTATIVE)) == 0;
+}
+
+void network_add_automatic(const char *root, const char *interface, box *out)
+{
+        uint8_t bytes[4096];
+        view    text;
+        if (failed(file_read(root, "/proc/net/if_inet6", bytes, sizeof bytes, &text)))
+                return;
+        while (text.len > 0 && out->address_count < BOX_ADDRESSES) {
+                box_address a;
+                bool        there = !read_automatic(text_line(&text), view_of_text(interface), &a);
+                for (size_t i = 0; i < out->address_count && !there; i++)
+                        there = same(&a, &out->addresses[i]);
+                if (!there)
+                        out->addresses[out->address_count++] = a;
+        }
 }
 
 void network_resolvers_text(emit *e, const box *b)

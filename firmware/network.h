@@ -55,6 +55,10 @@ err network_change(uint32_t index, const network_plan *old, const network_plan *
 /* IPv6 addresses of what routers advertise, from now on or no more. err SYSTEM */
 err network_automatic(const char *root, const char *interface, bool on);
 
+/* Adds the addresses that the interface has and `out` not yet, as far as there is room: not what is still probed or
+ * about to go, and not link-local ones. */
+void network_add_automatic(const char *root, const char *interface, box *out);
+
 /* /run/resolv.conf, for the resolver's own reading. err SYSTEM, said */
 err  network_write_resolvers(const char *root, const box *b, notice *why);
 void network_resolvers_text(emit *e, const box *b);

@@ -68,23 +68,33 @@ static void address(emit *e, const box_address *a)
         }
 }
 
-/* Where a browser finds it: an endpoint on every address is reached at the first. */
-static void url(emit *e, const box *b, const char *endpoint)
+/* Where a browser finds it: a door on every address is reached at the first, [::] at one of either family. */
+static const box_address *first_at(const box *b, bool any6)
+{
+        for (size_t i = 0; i < b->address_count; i++)
+                if (any6 || b->addresses[i].family == 4)
+                        return &b->addresses[i];
+        return nullptr;
+}
+
+static void url(emit *e, const box *b, const char *endpoint, const char *path)
 {
         const char *colon = strrchr(endpoint, ':');
         bool        any4 = strncmp(endpoint, "0.0.0.0:", 8) == 0, any6 = strncmp(endpoint, "[::]:", 5) == 0;
-        emit_text(e, "https://");
-        for (size_t i = 0; (any4 || any6) && i < b->address_count; i++) {
-                const box_address *a = &b->addresses[i];
-                if (a->family != (any4 ? 4 : 6))
-                        continue;
-                emit_text(e, any6 ? "[" : "");
-                box_address_text(e, a);
-                emit_text(e, any6 ? "]" : "");
-                emit_text(e, colon == nullptr ? "" : colon);
+        const box_address *a = first_at(b, any6);
+        if ((any4 || any6) && a == nullptr) {
+                emit_text(e, "no address yet");
                 return;
         }
+        emit_text(e, "https://");
+        if (any4 || any6) {
+                emit_text(e, a->family == 6 ? "[" : "");
+                box_address_text(e, a);
+                emit_text(e, a->family == 6 ? "]" : "");
+                endpoint = colon;
+        }
         emit_text(e, endpoint);
+        emit_text(e, path);
 }
 
 static void mac(emit *e, const network_card *card)
@@ -342,11 +352,10 @@ static void draw_network(pen *p, const screen_facts *f)
         }
         draw_ways(p, &f->box);
         pen_begin(p, "callers");
-        url(&p->line, &f->box, f->box.listen);
-        emit_text(&p->line, "/v1");
+        url(&p->line, &f->box, f->box.listen, "/v1");
         pen_end(p);
         pen_begin(p, "operators");
-        url(&p->line, &f->box, f->box.admin);
+        url(&p->line, &f->box, f->box.admin, "");
         pen_end(p);
 }
 

@@ -30,8 +30,8 @@ static const struct {
         view        key;
         const char *name, *hint;
 } fields[MENU_FIELDS] = {
-        {VIEW_INIT("address"), "Address", "dhcp, or with its network's bits, as 192.0.2.10/24"},
-        {VIEW_INIT("gateway"), "Gateway", "as 192.0.2.1; empty with dhcp"},
+        {VIEW_INIT("address"), "Address", "dhcp, auto (IPv6 by routers), or as 192.0.2.10/24; several too"},
+        {VIEW_INIT("gateway"), "Gateway", "as 192.0.2.1 or fe80::1; empty with dhcp and auto"},
         {VIEW_INIT("resolver"), "Resolver", "a name server, as 192.0.2.53; more with blanks between"},
         {VIEW_INIT("vlan"), "VLAN", "a number from 1 to 4094, or empty"},
 };

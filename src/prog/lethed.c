@@ -34,7 +34,8 @@ static const char usage[] =
         "  --state FILE         the vault, made by 'lethectl vault init'\n"
         "  --key-file FILE      opens the vault at start; without it the relay is SEALED until\n"
         "                       'lethectl vault unlock'\n"
-        "  --listen ADDR:PORT   where callers connect (IPv6 as [::1]:8443)\n"
+        "  --listen ADDR:PORT   where callers connect: 192.0.2.1:8443, [2001:db8::1]:8443; [::]:8443 is\n"
+        "                       every address of IPv6 and IPv4, 0.0.0.0:8443 every one of IPv4\n"
         "  --admin ADDR:PORT    where operators connect: health, metrics, management\n"
         "  --relays N           relay processes, 1 to 16; default: one per processor\n"
         "  --resolv-conf FILE   name servers; default: /etc/resolv.conf\n"
@@ -151,18 +152,36 @@ static socklen_t parse_address(const char *text, address *out)
         fail(EXIT_USAGE, host, ": is not an address");
 }
 
+/* "[::]" is every address of this machine: where the kernel has no IPv6, those of IPv4. Any other address is that one
+ * alone. */
+static int open_socket(address *a, socklen_t *len)
+{
+        constexpr int kind = SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK;
+        const bool    v6 = a->any.sa_family == AF_INET6;
+        const bool    every = v6 && IN6_IS_ADDR_UNSPECIFIED(&a->v6.sin6_addr);
+        const int     alone = every ? 0 : 1;
+        int           fd = socket(a->any.sa_family, kind, 0);
+        if (fd < 0 && every && errno == EAFNOSUPPORT) {
+                const in_port_t port = a->v6.sin6_port;
+                *a = (address){.v4 = {.sin_family = AF_INET, .sin_port = port}};
+                *len = sizeof a->v4;
+                return socket(AF_INET, kind, 0);
+        }
+        if (fd >= 0 && v6)
+                setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &alone, sizeof alone);
+        return fd;
+}
+
 /* Bound once and never closed: a new generation takes over the queue of waiting callers with the socket. */
 static int bind_socket(const char *text, bool shared)
 {
         address   a;
         socklen_t len = parse_address(text, &a);
-        int       fd = socket(a.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        int       fd = open_socket(&a, &len);
         int       on = 1;
         if (fd < 0)
                 fail(EXIT_SYSTEM, text, ": no socket could be made");
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-        if (a.any.sa_family == AF_INET6)
-                setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
         if (shared)
                 setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
         if (bind(fd, &a.any, len) != 0)

@@ -43,9 +43,9 @@ static void test_whole(void)
         box none;
         box_default(&none);
         good = !failed(box_parse(VIEW("# nothing\n"), &b, &why)) && b.dhcp && b.address_count == 0;
-        tap_ok(good && memcmp(&none, &b, sizeof b) == 0 && strcmp(b.listen, "0.0.0.0:8443") == 0
-                       && strcmp(b.admin, "0.0.0.0:9443") == 0,
-               SUBJECT, "nothing said is DHCP and the usual doors");
+        tap_ok(good && memcmp(&none, &b, sizeof b) == 0 && strcmp(b.listen, "[::]:8443") == 0
+                       && strcmp(b.admin, "[::]:9443") == 0,
+               SUBJECT, "nothing said is DHCP and the usual doors, for both families");
         tap_ok(box_has_key(VIEW("vlan")) && box_has_key(VIEW("address")) && !box_has_key(VIEW("clock"))
                        && !box_has_key((view){}),
                SUBJECT, "its keys are known from others");

@@ -149,6 +149,34 @@ static void test_automatic(void)
         tap_ok(failed(network_automatic(tree_root, "eth9", true)), SUBJECT, "a card that is not there");
 }
 
+/* Static, link-local, a router's, one that is still probed, one that is going, and another card's. */
+#define INET6                                                              \
+        "20010db8000000000000000000000015 02 40 00 80     eth0\n"          \
+        "fe80000000000000505400fffe123456 02 40 20 80     eth0\n"          \
+        "FEC0000000000000505400fffe123456 02 40 40 00     eth0\n"          \
+        "20010db8000000010000000000000001 02 40 00 40     eth0\n"          \
+        "20010db8000000020000000000000001 02 40 00 20     eth0\n"          \
+        "20010db8000000030000000000000001 03 40 00 00    eth00\n"          \
+        "20010db800000004000000000000001 02 40 00 00     eth0\n"           \
+        "20010db8000000050000000000000001 02 30 00 00     eth0\n"
+
+static void test_advertised(void)
+{
+        box b = {.addresses = {{6, 64, {0x20, 1, 0xd, 0xb8, [15] = 0x15}}}, .address_count = 1};
+        network_add_automatic(tree_root, "eth0", &b);
+        tap_ok(b.address_count == 1, SUBJECT, "a kernel without IPv6 has no addresses of routers");
+        tree_file("/proc/net/if_inet6", INET6);
+        network_add_automatic(tree_root, "eth0", &b);
+        tap_ok(b.address_count == 3 && b.addresses[1].family == 6 && b.addresses[1].bytes[0] == 0xfe
+                       && b.addresses[1].bytes[15] == 0x56 && b.addresses[1].prefix == 64
+                       && b.addresses[2].bytes[7] == 5 && b.addresses[2].prefix == 48,
+               SUBJECT, "addresses of routers are shown, once, and none that does not serve");
+        b.address_count = BOX_ADDRESSES - 1;
+        memset(b.addresses, 0, sizeof b.addresses);
+        network_add_automatic(tree_root, "eth0", &b);
+        tap_ok(b.address_count == BOX_ADDRESSES, SUBJECT, "as far as there is room");
+}
+
 int main(void)
 {
         tree_make();
@@ -156,6 +184,7 @@ int main(void)
         test_resolvers();
         test_in_use();
         test_automatic();
+        test_advertised();
         test_kernel();
         tree_remove();
         return tap_done();

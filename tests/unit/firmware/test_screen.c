@@ -64,7 +64,7 @@ static void test_running(void)
                     && row_is(8, "interface    eth0  52:54:00:12:34:56  link up")
                     && row_is(9, "address      10.0.2.15/24") && row_is(10, "             2001:db8::1/64")
                     && row_is(11, "callers      https://10.0.2.15:8443/v1")
-                    && row_is(12, "operators    https://[2001:db8::1]:9443") && row_is(13, "");
+                    && row_is(12, "operators    https://10.0.2.15:9443") && row_is(13, "");
         tap_ok(good, SUBJECT, "a box that serves");
         f.serving = false;
         f.restart_s = 3;
@@ -85,6 +85,24 @@ static void test_running(void)
                        && has("time         No time server answers.") && has("copied       2 times since the start")
                        && has("https://192.0.2.1:443/v1"),
                SUBJECT, "a box in trouble");
+}
+
+/* [::] is reached over either family, 0.0.0.0 over IPv4, and an address where it is. */
+static void test_doors(void)
+{
+        screen_facts      f = running();
+        const box_address six = f.box.addresses[1];
+        f.box.addresses[0] = six;
+        f.box.address_count = 1;
+        screen_draw(&f, &shown);
+        tap_ok(has("callers      no address yet ") && has("operators    https://[2001:db8::1]:9443 "), SUBJECT,
+               "a box that has IPv6 alone");
+        f.box.address_count = 0;
+        screen_draw(&f, &shown);
+        tap_ok(has("operators    no address yet "), SUBJECT, "a box that has none yet");
+        strcpy(f.box.listen, "[2001:db8::1]:443");
+        screen_draw(&f, &shown);
+        tap_ok(has("callers      https://[2001:db8::1]:443/v1 "), SUBJECT, "a door on one address");
 }
 
 /* What an owner compares, and what grows old. */
@@ -184,6 +202,7 @@ static void test_any(void)
 int main(void)
 {
         test_running();
+        test_doors();
         test_keys();
         test_deaths();
         test_sentences();

@@ -153,15 +153,10 @@ static inline bool everybody(void *ctx, const net_peer *from)
         return from->family == 4 && from->address[0] == 127;
 }
 
-static inline void listen_begin(tls_server *tls, uint64_t handshake_ms, size_t max_connections, size_t max_handshakes)
+/* `fd` is bound to `port`. */
+static inline void listen_begin_on(int fd, tls_server *tls, uint64_t handshake_ms, size_t max_connections,
+                                   size_t max_handshakes)
 {
-        struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-        socklen_t len = sizeof at;
-        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        if (fd < 0 || bind(fd, (const struct sockaddr *)&at, sizeof at) != 0
-            || getsockname(fd, (struct sockaddr *)&at, &len) != 0)
-                abort();
-        port = ntohs(at.sin_port);
         net_accept a = accept_more;
         a.arrived = on_arrived;
         a.failed = on_failed;
@@ -178,6 +173,18 @@ static inline void listen_begin(tls_server *tls, uint64_t handshake_ms, size_t m
         failures = refusals = 0;
         refuse_all = false;
         server_on_data = nullptr;
+}
+
+static inline void listen_begin(tls_server *tls, uint64_t handshake_ms, size_t max_connections, size_t max_handshakes)
+{
+        struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        socklen_t len = sizeof at;
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (fd < 0 || bind(fd, (const struct sockaddr *)&at, sizeof at) != 0
+            || getsockname(fd, (struct sockaddr *)&at, &len) != 0)
+                abort();
+        port = ntohs(at.sin_port);
+        listen_begin_on(fd, tls, handshake_ms, max_connections, max_handshakes);
 }
 
 static inline void listen_end(void)

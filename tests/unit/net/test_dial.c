@@ -123,11 +123,37 @@ static void test_handshake(void)
         listen_end();
 }
 
+/* What balancers, limits and exports go by is an address of IPv4, whatever the socket calls it. */
+static void test_both_families(void)
+{
+        static const uint8_t here[4] = {127, 0, 0, 1};
+        struct sockaddr_in6  at = {.sin6_family = AF_INET6};
+        socklen_t            len = sizeof at;
+        int                  fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), alone = 0;
+        if (fd < 0 || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &alone, sizeof alone) != 0
+            || bind(fd, (const struct sockaddr *)&at, sizeof at) != 0
+            || getsockname(fd, (struct sockaddr *)&at, &len) != 0) {
+                tap_skip("dial: a socket of both families", "there is no IPv6 here");
+                return;
+        }
+        accept_more = (net_accept){};
+        port = ntohs(at.sin6_port);
+        listen_begin_on(fd, nullptr, 5000, 8, 8);
+        end    e;
+        bool   good = dial(&e, nullptr) && run_until(is_open, &e, 2000) && arrived == 1;
+        net_peer p = good ? net_peer_of(server[0].conn) : (net_peer){};
+        tap_ok(p.family == 4 && memcmp(p.address, here, sizeof here) == 0 && p.port != 0, SUBJECT,
+               "who comes over IPv4 to a socket of both families is of IPv4");
+        net_abort(e.conn, false);
+        listen_end();
+}
+
 int main(void)
 {
         pair_setup();
         test_reach();
         test_v6();
+        test_both_families();
         test_certificates();
         test_handshake();
         return tap_done();
