@@ -181,6 +181,8 @@ static void write_vault_short(emit *out, const keeper_status *v)
         number(out, "next_export", v->next_export);
         write_exports(out, v);
         emit_byte(out, ',');
+        number(out, "refused_tries", v->refused_tries);
+        emit_byte(out, ',');
         text(out, "tpm", tpm_word(v->tpm));
         emit_byte(out, '}');
 }
@@ -342,6 +344,8 @@ void status_write_vault(const keeper_status *s, emit *out)
         write_exports(out, s);
         emit_byte(out, ',');
         write_slots(out, s);
+        emit_byte(out, ',');
+        number(out, "refused_tries", s->refused_tries);
         emit_byte(out, ',');
         text(out, "tpm", tpm_word(s->tpm));
         emit_text(out, "}\n");

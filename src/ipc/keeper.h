@@ -70,7 +70,7 @@ typedef struct keeper_status {
         uint32_t    blank; /* 1: no vault was made here yet; all below but the seal key is zero */
         uint32_t    opens; /* store_opens */
         uint32_t    config_files; /* of the configuration in the state */
-        uint32_t    unused;
+        uint32_t    refused_tries; /* to open the vault, since it was opened last or the relay was started */
         uint32_t    credentials;
         uint64_t    state_generation;
         uint64_t    next_export;

@@ -95,6 +95,8 @@ static void print_status(const config_doc *doc)
                 line_number(vault, "credentials", "vendor keys");
                 line_number(vault, "state_generation", "state file");
                 line_number(vault, "next_export", "next export");
+                if (number_of(vault, "refused_tries") > 0)
+                        line_number(vault, "refused_tries", "refused tries");
                 print_exports(config_get(vault, "exports"));
         }
         print_certificates(config_get(root, "certificates"));

@@ -133,6 +133,7 @@ static err answer_status(keeper *k, view in, emit *out)
         memcpy(&s, bytes, sizeof s);
         s.tpm = k->tpm_state;
         s.tpm_slots = k->tpm_slots;
+        s.refused_tries = k->refused_tries < UINT32_MAX ? (uint32_t)k->refused_tries : UINT32_MAX;
         emit_view(out, (view){(const uint8_t *)&s, sizeof s});
         return OK;
 }

@@ -184,6 +184,9 @@ static err try_it(keeper *k, view in, emit *out)
         keeper_staging *s = &k->staging;
         if (in.len != 0 || !s->begun || s->file.len != 0 || s->set.len == 0)
                 return FAIL(OUT_OF_RANGE);
+        /* Whoever sets a box up has to have decided: nobody may find out at the first power cut. */
+        if (s->opens == STORE_OPENS_UNSAID)
+                return FAIL(NO_CHOICE);
         view     set = region_view(&s->set);
         uint64_t number = config_set_number(set);
         TRY(hand_set(k, set, CONFIG_STAGED));

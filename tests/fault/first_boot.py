@@ -171,12 +171,16 @@ def configure(box):
     entries, box.entries = box.entries, []
     box.write_config()
     files = box.files()
-    code, text, _ = box.put(files | {"lethe.json": {"text": '{\n "lethe": "config/1",\n "hostz": []\n}'}})
+    code, text, _ = box.put(files)
+    ok(code == 422 and text["error"]["code"] == "no_choice" and "person" in text["error"]["message"] and
+       box.ask("GET", "/admin/v1/config")[1]["files"] == [],
+       "nothing is stored before it is chosen how the vault opens", text)
+    code, text, _ = box.put(files | {"lethe.json": {"text": '{\n "lethe": "config/1",\n "hostz": []\n}'}}, opens="person")
     ok(code == 422 and text["error"]["line"] == 3 and text["error"]["file"] == "lethe.json" and "hosts" in
        text["error"]["message"], "a bad lethe.json is refused with file, line and the nearest key", text)
     ok(box.ask("GET", "/admin/v1/config")[1]["files"] == [] and box.setup()["state"] == "open", "and nothing has changed")
     missing = {k: v for k, v in files.items() if k != "tls/server.key"}
-    code, text, _ = box.put(missing)
+    code, text, _ = box.put(missing, opens="person")
     ok(code == 422 and "tls/server.key" in json.dumps(text), "a key that lacks is named", text)
     code, text, _ = box.put({"tls/server.key": {"text": "x"}})
     ok(code == 400 and text["error"]["code"] == "NOT_SEALED", "a private key in the clear is not taken", text)

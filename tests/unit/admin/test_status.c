@@ -86,7 +86,7 @@ static void whole(board *b)
         atomic_store(&b->columns[5].generation, 3);
         atomic_store(&b->columns[5].counters[COUNTER_exchanges_now], 4);
         keeper_status vault = {.open = 1, .credentials = 2, .state_generation = 9, .next_export = 5,
-                               .exports = 4, .exports_unacknowledged = 3, .exports_fill = 79};
+                               .exports = 4, .exports_unacknowledged = 3, .exports_fill = 79, .refused_tries = 7};
         emit out = emit_into(room, sizeof room);
         status_write(&(status_facts){"1.0", "abc", b, &vault, nullptr, nullptr}, &out);
         tap_ok(is(&out, "{\"version\":\"1.0\",\"commit\":\"abc\",\"generation\":3,\"keeper\":\"open\","
@@ -95,7 +95,7 @@ static void whole(board *b)
                         "\"memory_now\":0,\"pressure_now\":0,\"lag_us\":0}],\"vault\":{\"state\":\"open\","
                         "\"credentials\":2,\"state_generation\":9,\"next_export\":5,"
                         "\"exports\":{\"kept\":4,\"unacknowledged\":3,\"fill_percent\":79,\"alarm\":false},"
-                        "\"tpm\":\"absent\"}}\n"),
+                        "\"refused_tries\":7,\"tpm\":\"absent\"}}\n"),
                "status", "the whole box is told");
         out.len = 0;
         status_write(&(status_facts){"1.0", "abc", b, nullptr, nullptr, nullptr}, &out);
@@ -133,7 +133,8 @@ static void vault_documents(void)
                   "\"export_key\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\","
                   "\"export_key_number\":\"AAAAAAAAAAA=\",\"exports\":{\"kept\":0,\"unacknowledged\":0,"
                   "\"fill_percent\":0,\"alarm\":false},\"slots\":[{\"kind\":\"passphrase\",\"index\":1,\"ops\":3,"
-                  "\"mem_bytes\":67108864,\"salt\":\"AAAAAAAAAAAAAAAAAAAAAA==\"}],\"tpm\":\"absent\"}\n"),
+                  "\"mem_bytes\":67108864,\"salt\":\"AAAAAAAAAAAAAAAAAAAAAA==\"}],"
+                  "\"refused_tries\":0,\"tpm\":\"absent\"}\n"),
                "vault", "a sealed vault tells what unlocking needs");
         keeper_listed rows[LIMIT_CREDENTIALS];
         memset(rows, 'x', sizeof rows);

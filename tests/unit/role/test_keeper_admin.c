@@ -57,6 +57,14 @@ static err_code play_unlock(play *p, const char *passphrase)
         return play_ask(p, KEEPER_UNLOCK, (view){(uint8_t *)&q, sizeof q}, &answer);
 }
 
+static uint32_t refused_tries(play *p)
+{
+        keeper_status s = {};
+        play_must(play_ask(p, KEEPER_STATUS, (view){}, &answer) == ERR_NONE && answer.len == sizeof s, "status");
+        memcpy(&s, answer.bytes, sizeof s);
+        return s.refused_tries;
+}
+
 /* The appliance's console: it asks and unlocks, and nothing more. */
 static void test_console(void)
 {
@@ -74,8 +82,11 @@ static void test_console(void)
         tap_ok(refused, "console", "puts, lists, hashes and exports nothing");
         tap_ok(play_ask(&p, KEEPER_STATUS, (view){}, &answer) == ERR_NONE && answer.len == sizeof(keeper_status),
                "console", "is told the state of the vault");
-        tap_ok(play_unlock(&p, "wrong") == ERR_BAD_CREDENTIAL, "console", "a wrong passphrase opens nothing");
-        tap_ok(play_unlock(&p, PLAY_PASSPHRASE) == ERR_NONE, "console", "the right one opens the vault");
+        tap_ok(play_unlock(&p, "wrong") == ERR_BAD_CREDENTIAL && play_unlock(&p, "wrong") == ERR_BAD_CREDENTIAL,
+               "console", "a wrong passphrase opens nothing");
+        tap_ok(refused_tries(&p) == 2, "console", "each is counted");
+        tap_ok(play_unlock(&p, PLAY_PASSPHRASE) == ERR_NONE && refused_tries(&p) == 0, "console",
+               "the right one opens the vault");
         p.admin = admin;
         keeper_status said = {};
         bool          good = play_ask(&p, KEEPER_STATUS, (view){}, &answer) == ERR_NONE;

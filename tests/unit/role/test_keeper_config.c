@@ -159,6 +159,10 @@ static void test_parts(play *p)
         tap_ok(begin(p, 0, 0) == ERR_NONE && part(p, q, VIEW("abc")) == ERR_NONE && try_it(p) == ERR_OUT_OF_RANGE,
                SUBJECT,
                "a file that is not whole is not tried");
+        tap_ok(begin(p, 0, 0) == ERR_NONE && whole(p, "lethe.json", "{}") == ERR_NONE && try_it(p) == ERR_NO_CHOICE
+                       && begin(p, 1, 0) == ERR_NONE && whole(p, "lethe.json", "{}") == ERR_NONE
+                       && try_it(p) == ERR_NO_CHOICE,
+               SUBJECT, "nor anything before it is chosen how the vault opens");
         tap_ok(begin(p, 0, 0) == ERR_NONE && try_it(p) == ERR_OUT_OF_RANGE, SUBJECT, "nor a set without a file");
 }
 
