@@ -58,6 +58,13 @@ def refused(state, key, at, value):
     raise AssertionError(f"byte {at} may be anything")
 
 
+def own_record(line):
+    """One slot of firmware/kept, whole and good, with this line."""
+    text = f"{line}\n".encode()
+    head = (1).to_bytes(8, "little") + (1).to_bytes(4, "little") + len(text).to_bytes(4, "little")
+    return (b"LETHEBOX" + state_bytes.blake2b(head + text) + head + text).ljust(state_bytes.KEPT_SLOT, b"\0")
+
+
 def main():
     tap = Tap("state")
     with tap.case("a host's state: every byte of both copies is one that is listed"):
@@ -74,6 +81,18 @@ def main():
     with tap.case("the table of SECURITY.md has every type, and no other"):
         table = SECURITY.read_text().split("| record | holds |\n|---|---|\n")[1].split("\n\n")[0]
         equal({row.split("|")[1].strip() for row in table.splitlines()}, set(state_bytes.RECORDS.values()))
+    with tap.case("its table of the box's own lines has every key, and no other"):
+        table = SECURITY.read_text().split("| line | holds |\n|---|---|\n")[1].split("\n\n")[0]
+        equal({key for row in table.splitlines() for key in row.split("|")[1].strip().split(", ")}, set(state_bytes.KEPT))
+    with tap.case("no other line is taken, nor another value of one that is"):
+        for line in ("address 192.0.2.1/24", "epoch 3", "drive yes"):
+            equal(state_bytes.kept(own_record(line), 0), [line])
+        for line in ("prompt hello", "clock tomorrow", "drive maybe", "update-key hello", "address tell me a story"):
+            try:
+                state_bytes.kept(own_record(line), 0)
+            except state_bytes.Unknown:
+                continue
+            raise AssertionError(f"{line!r} may stand in the box's record")
     with tap.case("a byte anywhere that is not listed is found"):
         for copy in range(2):
             for at in (11, 50, 120, 1024 + 3, 1024 + 512, 1024 + 7 * 512 + 511, 5200, 8191, 8192, 4 * 1024 * 1024 - 1):

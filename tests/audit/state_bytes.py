@@ -12,7 +12,12 @@ EMPTY, PASSPHRASE, KEY_FILE, TPM = range(4)
 RECORDS = {1: "identity", 2: "credential", 3: "export", 4: "chain", 5: "config", 6: "opens", 7: "acknowledged",
            8: "succeeds"}
 CONFIG_NAME = re.compile(r"lethe\.json|policy\.json|tls/(admin|server)\.(crt|key)|ca/[A-Za-z0-9._-]+")
-KEPT_LINE = re.compile(r"[a-z0-9_-]+ [!-~]([ -~]*[!-~])?")
+ADDRESS, NUMBER = r"[0-9a-f:.]{2,45}", r"[0-9]{1,20}"
+DOOR = rf"({ADDRESS}|\[{ADDRESS}\]):[0-9]{{1,5}}"
+KEPT = {"address": rf"({ADDRESS}/[0-9]{{1,3}}|dhcp|auto)", "gateway": ADDRESS, "resolver": ADDRESS, "ntp": ADDRESS,
+        "interface": r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}", "vlan": NUMBER, "mtu": NUMBER, "listen": DOOR, "admin": DOOR,
+        "relays": NUMBER, "clock": NUMBER, "seen": NUMBER, "epoch": NUMBER, "drive": "(yes|no)",
+        "update-key": "RW[A-Za-z0-9+/]{54}"}
 
 sodium = ctypes.CDLL("libsodium.so.23")
 
@@ -146,7 +151,8 @@ def kept(data, index):
     zeros(data[KEPT_HEAD + length:], f"behind the box's record {index}")
     lines = text.decode().splitlines()
     for line in lines:
-        if not KEPT_LINE.fullmatch(line):
+        key, _, value = line.partition(" ")
+        if key not in KEPT or not re.fullmatch(KEPT[key], value):
             raise Unknown(f"a line of the box's record: {line!r}")
     return lines
 
