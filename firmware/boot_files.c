@@ -263,46 +263,91 @@ static bool is_of(const char *name, slot_id s)
         return slot_name_parse(view_of_text(text), &n) && n.slot == s;
 }
 
+/* What is done with each file of a slot in EFI/Linux. */
+typedef err name_work(const char *folder, const char *name, void *ctx);
+
+static err each_name(const char *boot, slot_id s, name_work *work, void *ctx)
+{
+        file_path folder;
+        TRY(file_path_make(&folder, boot, UEFI_FOLDER, (view){}));
+        DIR *d = opendir(folder.text);
+        if (d == nullptr)
+                return FAIL(SYSTEM);
+        err e = OK;
+        for (struct dirent *entry; !failed(e) && (entry = readdir(d)) != nullptr;)
+                if (is_of(entry->d_name, s))
+                        e = work(folder.text, entry->d_name, ctx);
+        closedir(d);
+        return e;
+}
+
+/* What a slot has beside its image. */
+static bool beside(file_path *out, const char *boot, slot_id s, size_t i)
+{
+        static const char *const bios[] = {"/vmlinuz", "/initrd", "/words"};
+        file_path                folder;
+        if (i == sizeof bios / sizeof *bios)
+                return !failed(manifest_path(out, boot, s));
+        return i < sizeof bios / sizeof *bios
+               && !failed(file_path_make(&folder, boot, "/bios/", view_of_text(slot_letter(s))))
+               && !failed(file_path_make(out, folder.text, bios[i], (view){}));
+}
+
+static err remove_name(const char *folder, const char *name, void *)
+{
+        file_path path;
+        TRY(file_path_make(&path, folder, "", view_of_text(name)));
+        return unlink(path.text) == 0 ? OK : FAIL(SYSTEM);
+}
+
 /* First its names for both firmwares, so that nobody starts what is half gone. A cut while a file was renamed can leave
  * two names of the same bytes: both go, before anything new is written. */
 static err empty_slot(const char *boot, const boot_facts *f, slot_id s, notice *why)
 {
-        static const char *const bios[] = {"/vmlinuz", "/initrd", "/words"};
-        slot_env                 env = f->env;
-        file_path                path, one;
+        slot_env  env = f->env;
+        file_path path;
         env.first = slot_other(s);
         env.ok[s] = false;
         env.left[s] = 0;
         env.ok[slot_other(s)] = true;
         TRY(write_env(boot, &env, why));
-        TRY(file_path_make(&path, boot, UEFI_FOLDER, (view){}));
-        DIR *d = opendir(path.text);
-        if (d == nullptr)
+        if (failed(each_name(boot, s, remove_name, nullptr)))
                 return unwritable(why);
-        err e = OK;
-        for (struct dirent *entry; !failed(e) && (entry = readdir(d)) != nullptr;)
-                if (is_of(entry->d_name, s)
-                    && (failed(file_path_make(&one, path.text, "", view_of_text(entry->d_name)))
-                        || unlink(one.text) != 0))
-                        e = unwritable(why);
-        closedir(d);
-        TRY(e);
-        TRY(file_path_make(&path, boot, "/bios/", view_of_text(slot_letter(s))));
-        for (size_t i = 0; i < sizeof bios / sizeof *bios; i++)
-                if (!failed(file_path_make(&one, path.text, bios[i], (view){})))
-                        (void)unlink(one.text);
-        if (!failed(manifest_path(&one, boot, s)))
-                (void)unlink(one.text);
+        for (size_t i = 0; beside(&path, boot, s, i); i++)
+                (void)unlink(path.text);
         return sync_all(boot, why);
 }
 
-static err check_room(const char *boot, uint64_t bytes, notice *why)
+static uint64_t room_of(const char *path)
 {
-        struct statvfs s;
-        if (statvfs(boot, &s) != 0)
+        struct stat st;
+        return lstat(path, &st) == 0 ? (uint64_t)st.st_blocks * 512 : 0;
+}
+
+/* Two names that a cut left are of the same bytes: the largest counts. */
+static err most_room(const char *folder, const char *name, void *ctx)
+{
+        uint64_t *most = ctx, room;
+        file_path path;
+        TRY(file_path_make(&path, folder, "", view_of_text(name)));
+        room = room_of(path.text);
+        *most = room > *most ? room : *most;
+        return OK;
+}
+
+/* Asked before the slot is emptied: a refused update costs nobody the version to go back to. */
+static err check_room(const char *boot, slot_id s, uint64_t bytes, notice *why)
+{
+        struct statvfs st;
+        uint64_t       room = 0;
+        file_path      path;
+        if (failed(each_name(boot, s, most_room, &room)) || statvfs(boot, &st) != 0)
                 return unwritable(why);
+        for (size_t i = 0; beside(&path, boot, s, i); i++)
+                room += room_of(path.text);
+        room += (uint64_t)st.f_bavail * st.f_frsize;
         errno = ENOSPC;
-        return (uint64_t)s.f_bavail * s.f_frsize >= bytes + SPARE_BYTES ? OK : unwritable(why);
+        return room >= bytes + SPARE_BYTES ? OK : unwritable(why);
 }
 
 static err bios_name(file_path *out, slot_id s, const char *file)
@@ -396,8 +441,8 @@ err boot_install(const char *boot, const boot_facts *f, const boot_offer *o, con
         slot_name n = {next_number(f), slot_other(f->running), true, SLOT_TRIES, 0};
         uint64_t  bytes = m->uki.bytes + m->vmlinuz.bytes + m->initrd.bytes;
         writer    w = {boot, p, 0, bytes + SLOT_ENV_BYTES + b->text.len, why};
+        TRY(check_room(boot, n.slot, bytes, why));
         TRY(empty_slot(boot, f, n.slot, why));
-        TRY(check_room(boot, bytes, why));
         err e = write_slot(&w, &n, uki, b);
         if (failed(e)) {
                 notice unsaid;

@@ -147,6 +147,25 @@ static void test_refused(void)
                "nothing that could have proven itself");
 }
 
+static void test_full(void)
+{
+        partition();
+        (void)look();
+        (void)install(offer('n', "2.0.0", 1), nullptr);
+        (void)look();
+        size_t len = offer('m', "3.0.0", 1);
+        b.manifest.initrd.bytes = 1ULL << 60;
+        tap_ok(install(len, nullptr) == ERR_NO_ROOM && why.len > 0 && look() == ERR_NONE, SUBJECT,
+               "an update that the partition has no room for is refused");
+        tap_ok(f.slot[SLOT_B].known && strcmp(f.slot[SLOT_B].version, "2.0.0") == 0 && f.env.first == SLOT_B
+                       && f.env.left[SLOT_B] == 3 && is("/EFI/Linux/lethe_2_b+3.efi", filled('n', MADE_IMAGE_BYTES))
+                       && is("/bios/b/initrd", filled('n', 1000)),
+               SUBJECT, "and the other slot is what it was, for both firmwares");
+        tap_ok(install(offer('m', "3.0.0", 1), nullptr) == ERR_NONE && look() == ERR_NONE
+                       && strcmp(f.slot[SLOT_B].version, "3.0.0") == 0,
+               SUBJECT, "one that fits takes its place");
+}
+
 /* ---- the power goes ---- */
 
 static int steps, last_step;
@@ -216,6 +235,7 @@ int main(void)
         test_look();
         test_life();
         test_refused();
+        test_full();
         test_power_cuts();
         tree_remove();
         return tap_done();
