@@ -47,7 +47,7 @@ build/obj/$1/%.o: %.c | build/gen/build_info.h
 # What they hold as bytes, which the compiler's list of what it read leaves out: the policy that a set-up begins with, and
 # the admin page.
 build/obj/$1/src/prog/lethectl_setup_compose.o: policy/default.json
-build/obj/$1/src/admin/page.o: $(PAGE)
+build/obj/$1/src/admin/page.o: $(PAGE) policy/default.json
 build/obj/$1/lethe.a: $$(SOURCES:%.c=build/obj/$1/%.o)
 	@rm -f $$@.new && ar rcsDT $$@.new $$^ && mv $$@.new $$@
 build/obj/$1/support.a: $$(SUPPORT:%.c=build/obj/$1/%.o)
