@@ -24,6 +24,9 @@ image vm prove-zero-log:
 	@scripts/root/fetch.sh
 	@exec $(IN_ROOT) --box $(MAKE) $@
 
+# A browser is asked for by the long run alone, and lives in a root of its own: its versions leave the mirror soon.
+test-full: export LETHE_BROWSER_ROOT = $(shell scripts/root/make.sh browser)
+
 # All tests want the root that starts machines; a part of them may do without. When the mirror has moved on, the image's
 # are skipped and the others are not.
 WITH_BOOT := $(if $(T),$(filter boot boot/%,$(T)),boot)

@@ -30,7 +30,7 @@ version=$(sed -n 's/^Version: //p' "$STAGE"/src/*.dsc | head -1)
 done >>"$rows"
 
 : >"$STAGE/build"
-for kind in build test fuzz box; do
+for kind in build test fuzz browser box; do
         say "making the $kind root once to see what it holds"
         debstrap apt "$STAGE/root.tar" --include="$(includes $kind)" --skip=download/empty --skip=essential/unlink \
                 --setup-hook='mkdir -p "$1"/var/cache/apt/archives' \
@@ -47,7 +47,7 @@ for kind in build test fuzz box; do
         rm -f "$STAGE"/out/*.deb "$STAGE/out/installed"
 done
 mv "$STAGE/build.rows" "$STAGE/build.own"
-for kind in test fuzz box; do
+for kind in test fuzz browser box; do
         for held in $(kinds_in $kind | sed "s/ $kind$//"); do
                 sed "s/^$held/$kind/" "$STAGE/$held.own"
         done | LC_ALL=C sort >"$STAGE/shared"
@@ -60,7 +60,7 @@ cat "$STAGE"/*.own >>"$rows"
 
 {
         echo "# Every package of the Debian 13 roots: root package version architecture sha256 of the package file."
-        echo "# The test and fuzz roots hold the build rows too, the box root those and the test rows. Source rows: package"
+        echo "# The test, fuzz and browser roots hold the build rows too, the box root those and the test rows. Source rows: package"
         echo "# version file sha256. Image rows:"
         echo "# package files of which the bootable image is made; no root holds them."
         echo "# Written by make lock."

@@ -1,5 +1,5 @@
 #!/bin/sh
-# make.sh KIND: sees to it that the root of that kind (build, test, fuzz, box) exists, and prints its path.
+# make.sh KIND: sees to it that the root of that kind (build, test, fuzz, browser, box) exists, and prints its path.
 #
 # A root is named by what it is made from, so a changed lock gives a new one beside the old. It is made from the
 # package files that scripts/root.lock names, fetched once and checked by their sums. When the mirror no longer has one
@@ -7,7 +7,7 @@
 set -eu
 . "$(dirname "$0")/lib.sh"
 
-kind=${1:?kind of root: build, test, fuzz or box}
+kind=${1:?kind of root: build, test, fuzz, browser or box}
 made_from() {
         locked_rows "$kind"
         locked_sources
