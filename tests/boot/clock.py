@@ -4,9 +4,9 @@
 A machine that is copied says so, renews what both copies have, and serves on."""
 
 import datetime
+import http.client
 import json
 import pathlib
-import re
 import subprocess
 import sys
 import time
@@ -17,7 +17,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "client")]
 from box import BOX_CONF, Box  # noqa: E402
 from ether import Ether, Wired  # noqa: E402
 from load import CHAT, user  # noqa: E402
-from tap import Tap, equal, holds  # noqa: E402
+from tap import Tap, equal, eventually, holds  # noqa: E402
 
 STATIC = "address 10.9.0.77/24\ngateway 10.9.0.1\n"
 ONE, TWO, THREE = "10.9.0.2", "10.9.0.3", "10.9.0.4"
@@ -125,41 +125,82 @@ class Copied(Box):
         return [*super()._wire(), "-device", f"vmgenid,guid={self.guid}", *more]
 
 
+def another_life(box, guid):
+    """It stands still, and goes on from what its memory held; with this generation number."""
+    file = box.dir / "saved"
+    box.monitor.do("stop")
+    box.monitor.do("migrate", uri=f"exec:cat > {file}")
+    while box.monitor.do("query-migrate")["status"] not in ("completed", "failed"):
+        time.sleep(0.1)
+    box.lethed.kill()
+    box.lethed.wait()
+    box.guid, box.incoming = guid, file
+    box.start(wait=False)
+    while "inmigrate" in box.monitor.do("query-status")["status"]:
+        time.sleep(0.1)
+    box.monitor.do("cont")
+
+
+def meets(box, session):
+    """A caller that comes with the ticket it has kept, or has none yet and keeps one. Whether the box took it."""
+    way = "-sess_in" if session.exists() else "-sess_out"
+    client = subprocess.Popen(["openssl", "s_client", "-connect", f"127.0.0.1:{box.port}", "-tls1_3", "-CAfile", box.ca,
+                               "-ign_eof", way, session], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT)
+    head = f"GET /v1/models HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {box.key}\r\nConnection: close\r\n\r\n"
+    said = client.communicate(head.encode(), timeout=30)[0]
+    holds(b"HTTP/1.1 200" in said, said[-2000:])
+    return b"Reused, TLSv1.3" in said
+
+
+def ticket(box, session):
+    """One of now, that is taken. A relay that has just started has keys for them some seconds later."""
+    session.unlink(missing_ok=True)
+    eventually(lambda: not meets(box, session) and session.exists(), 30)
+    holds(meets(box, session), "a ticket of now is not taken")
+
+
+def serving(box):
+    """The number of the generation and the processes that hold its connections to vendors."""
+    said = json.loads(box.admin("GET", "/admin/v1/status")[1])
+    return said["generation"], {relay["pid"] for relay in said["relays"]}
+
+
 def a_copy():
-    with Copied(memory_mib=256, box_conf="address dhcp\n") as box:
-        file = box.dir / "saved"
-        before = ticket(box)
-        box.monitor.do("stop")
-        box.monitor.do("migrate", uri=f"exec:cat > {file}")
-        while box.monitor.do("query-migrate")["status"] not in ("completed", "failed"):
-            time.sleep(0.1)
-        box.lethed.kill()
-        box.lethed.wait()
-        box.guid, box.incoming = GUIDS[1], file
-        box.start(wait=False)
-        while "inmigrate" in box.monitor.do("query-status")["status"]:
-            time.sleep(0.1)
-        box.monitor.do("cont")
-        box.wait_console("copied       1 time since the start")
+    """Once more with the same number first: what is new afterwards is so because of the number."""
+    with Copied(memory_mib=256, box_conf="address dhcp\nrelays 1\n") as box:
+        session = box.dir / "session"
+        ticket(box, session)
+        before, relays = serving(box)
+        another_life(box, GUIDS[0])
         box.wait_ready()
-        status, _, _ = box.request("POST", CHAT, {"model": "chat", "messages": user("hello")})
-        equal(status, 200)
-        holds(before is not None, "no ticket before")
-        export = final_export(box)
-        equal(export["box"]["clone_suspected"], 1)
+        equal((meets(box, session), serving(box)), (True, (before, relays)))
+        holds("copied  " not in box.console(), "one machine is no copy")
+        equal(box.admin("POST", "/admin/v1/exports")[0], 200)
+        another_life(box, GUIDS[1])
+        box.wait_console("copied       1 time since the start")
+        eventually(lambda: served_anew(box, before, relays), 60)
+        eventually(lambda: not meets(box, session), 10)
+        ticket(box, session)
+        equal(box.request("POST", CHAT, {"model": "chat", "messages": user("hello")})[0], 200)
+        equal(box.stop(), 0)
+        alone, copied = box.export()[-2:]
+        equal([one["box"]["clone_suspected"] for one in (alone, copied)], [0, 1])
+        holds(alone["boot"]["id"] != copied["boot"]["id"], "both machines' exports are of one boot")
 
 
-def ticket(box):
-    """The name of the key that callers' tickets are sealed with: its first bytes."""
-    words = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{box.port}", "-tls1_2", "-quiet", "-msg"],
-                           input=b"", capture_output=True, timeout=30, check=False).stdout
-    found = re.search(rb"NewSessionTicket\n((?: +(?:[0-9a-f]{2} ?)+\n)+)", words)
-    return found and found[1] or b"none"
+def served_anew(box, generation, relays):
+    """By processes that were not there before the copy was made."""
+    try:
+        now, those = serving(box)
+    except (OSError, http.client.HTTPException):
+        return False
+    return now > generation and those and not those & relays
 
 
 DAILY = (("a clock chip of 2011: the image's day, and no waiting", lambda: a_chip("2011-11-11")),
          ("an hour ahead, two time servers: set", corrected),
-         ("a copied machine: renewed, said, serving", a_copy))
+         ("a copied machine meets callers with new ticket keys, has new relays and a new boot, and says so", a_copy))
 LONG = (("a clock chip of 2050: the same", lambda: a_chip("2050-01-01")),
         ("a lying time server: not believed", one_liar),
         ("a lying time server, and the dates of two vendors: not believed", denied),
