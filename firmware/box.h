@@ -41,7 +41,7 @@ typedef struct box {
         char        listen[BOX_ENDPOINT_BYTES], admin[BOX_ENDPOINT_BYTES]; /* as lethed takes them */
 } box;
 
-/* What a box is that nothing is said of: DHCP, callers at 8443 and operators at 9443 of every address, IPv6 and IPv4. */
+/* What a box is that nothing is said of: DHCP, callers at 8443, operators at 9443, at every address of any family. */
 void box_default(box *out);
 /* The first fault is said: with its line, and the nearest key for one that is unknown. err SYSTEM */
 err box_parse(view text, box *out, notice *why);

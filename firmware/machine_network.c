@@ -72,8 +72,10 @@ static err keep_lines(machine *m, view lines, notice *why)
 static void show_addresses(machine *m)
 {
         network_in_use(&m->net.settings, m->net.leased ? &m->net.lease : nullptr, &m->facts.box);
+        size_t before = m->facts.box.address_count;
         if (m->net.settings.automatic && m->net.index != 0)
                 network_add_automatic(m->root, m->net.device, &m->facts.box);
+        m->net.routed = m->facts.box.address_count > before;
         for (size_t i = 0; m->net.settings.resolver_count == 0 && i < m->net.router_count; i++)
                 if (m->facts.box.resolver_count < BOX_RESOLVERS)
                         m->facts.box.resolvers[m->facts.box.resolver_count++] = m->net.routers[i];
@@ -199,6 +201,22 @@ static void say_silence(machine *m, uint64_t now_ms)
                    view_of_text(m->facts.card.name),
                    m->facts.card.link ? "; it is asked on. Look at the network, or set an address."
                                       : ": check the cable or the switch.");
+}
+
+/* What DHCP has to say comes first. */
+static void say_unrouted(machine *m, uint64_t now_ms)
+{
+        const machine_net *n = &m->net;
+        bool asks = n->settings.automatic && n->index != 0 && !n->routed && (!n->settings.dhcp || n->leased);
+        if (asks && now_ms - n->since_ms >= SILENT_MS) {
+                notice_set(&m->facts.network, "No router advertises IPv6 addresses on ",
+                           view_of_text(m->facts.card.name),
+                           "; it is waited for. Look at the network, or set an address.");
+                m->net.unrouted_said = true;
+        } else if (!asks && n->unrouted_said) {
+                m->facts.network.len = 0;
+                m->net.unrouted_said = false;
+        }
 }
 
 static void take_lease(machine *m, const lease *l, uint64_t now_ms)
@@ -329,6 +347,7 @@ void machine_turn_network(machine *m, uint64_t now_ms)
                 m->net.again_ms = failed(change(m)) ? now_ms + AGAIN_MS : 0;
         }
         say_silence(m, now_ms);
+        say_unrouted(m, now_ms);
         (void)!failed(netrole_turn(&m->net.role, m->root, now_ms));
         /* Name servers are read with each generation; a lethed that is still starting has read them or is about to. */
         if (m->net.reload && m->facts.serving && m->service.pid != 0) {

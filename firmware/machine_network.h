@@ -19,6 +19,8 @@ typedef struct machine_net {
         uint32_t     refusals;
         box_address  routers[BOX_RESOLVERS_SAID]; /* name servers that routers advertise */
         size_t       router_count;
+        bool         routed; /* there is an address of what a router advertised */
+        bool         unrouted_said;
         netrole      role;
 } machine_net;
 

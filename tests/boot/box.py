@@ -31,7 +31,7 @@ import harness  # noqa: E402
 IMAGE = pathlib.Path(os.environ.get("LETHE_IMAGE") or harness.ROOT / "build/image")
 # Where QEMU's own network has the host, and so the vendors.
 OUTSIDE = "10.0.2.2"
-BOX_CONF = "address 10.0.2.15/24\ngateway 10.0.2.2\nresolver 10.0.2.3\nlisten 0.0.0.0:8443\nadmin 0.0.0.0:9443\n"
+BOX_CONF = "address 10.0.2.15/24\ngateway 10.0.2.2\nresolver 10.0.2.3\n"
 UEFI_CODE, UEFI_VARS = "/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"
 BOOT_S, OFF_S = 90, 60
 

@@ -6,7 +6,10 @@ a DHCP server and time servers as wicked as the test wants them.
         net.dhcp = lambda kind, ask: [...]     what a server says: a list of (kind, options, overrides) or raw payloads
         net.ntp["10.9.0.2"] = 0                seconds that this time server is ahead of the host's clock
         net.asked                              what the box asked: kinds of DHCP, in their order
-        net.scan(ports)                        who listens, by TCP
+        net.scan(ports)                        who listens, by TCP; over IPv6 with target=BOX_IP6
+    net.prefix = "fd09:9::"                from now on the router advertises this /64
+
+A caller who speaks TCP on this cable, over either family, is caller.py.
 """
 
 import random
@@ -21,9 +24,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from box import Box  # noqa: E402
 
+SYN, ACKED, FIN, RST = 2, 16, 1, 4
 DISCOVER, OFFER, REQUEST, DECLINE, ACK, NAK = 1, 2, 3, 4, 5, 6
 ROUTER, OURS = "10.9.0.1", b"\x02\x00\x00\x00\x00\x01"
 BOX_IP, BOX_MAC = "10.9.0.77", b"\x52\x54\x00\x12\x34\x56"
+# The router's own addresses; the box's by the router's prefix, and one for a box that is told its address.
+LINK6, ROUTER6, PREFIX6 = "fe80::1", "fd09:9::1", "fd09:9::"
+BOX_IP6, STATIC_IP6 = "fd09:9::5054:ff:fe12:3456", "fd09:9::77"
+SOLICIT_ROUTER, ADVERTISE, SOLICIT, NEIGHBOUR = 133, 134, 135, 136
 LEASE = {1: b"\xff\xff\xff\x00", 3: socket.inet_aton(ROUTER), 51: struct.pack(">I", 3600)}
 
 
@@ -35,21 +43,37 @@ def ip_sum(data, total=0):
     return ~total & 0xffff
 
 
+def octets(address):
+    return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
+
+
 def packet(protocol, source, target, body):
+    if ":" in source:
+        return struct.pack(">IHBB", 6 << 28, len(body), protocol, 255) + octets(source) + octets(target) + body
     head = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(body), 0, 0, 64, protocol, 0,
-                       socket.inet_aton(source), socket.inet_aton(target))
+                       octets(source), octets(target))
     return head[:10] + struct.pack(">H", ip_sum(head)) + head[12:] + body
 
 
 def summed(protocol, source, target, body, at):
     """The transport's sum goes to `at` of its head."""
-    pseudo = socket.inet_aton(source) + socket.inet_aton(target) + struct.pack(">HH", protocol, len(body))
+    pseudo = octets(source) + octets(target) + struct.pack(">HH", protocol, len(body))
     return body[:at] + struct.pack(">H", ip_sum(pseudo + body) or 0xffff) + body[at + 2:]
 
 
 def udp(source, target, ports, body):
     body = struct.pack(">HHHH", *ports, 8 + len(body), 0) + body
     return packet(17, source, target, summed(17, source, target, body, 6))
+
+
+def tcp(source, target, ports, numbers, flags, data=b""):
+    """`ports` from and to; `numbers` of the first byte and of the one awaited."""
+    body = struct.pack(">HHIIBBHHH", *ports, *numbers, 0x50, flags, 65535, 0, 0) + data
+    return packet(6, source, target, summed(6, source, target, body, 16))
+
+
+def icmp6(source, target, kind, body):
+    return packet(58, source, target, summed(58, source, target, struct.pack(">BBH", kind, 0, 0) + body, 2))
 
 
 def options_of(payload):
@@ -83,7 +107,9 @@ class Ether:
         self.door = socket.create_server(("127.0.0.1", 0))
         self.port, self.wire = self.door.getsockname()[1], None
         self.dhcp, self.ntp, self.asked, self.vlan = obliging, {}, [], None
-        self.neighbours, self.heard, self.tcp = {ROUTER}, [], {}
+        self.neighbours, self.heard, self.tcp = {ROUTER, LINK6, ROUTER6}, [], {}
+        # Segments to a port of a caller's.
+        self.prefix, self.callers = None, {}
         self.lock = threading.Lock()
         threading.Thread(target=self._serve, daemon=True).start()
 
@@ -120,6 +146,9 @@ class Ether:
         with self.lock:
             self.wire.sendall(struct.pack(">I", len(frame)) + frame)
 
+    def send_packet(self, data, to=BOX_MAC):
+        self.send(0x0800 if data[0] >> 4 == 4 else 0x86dd, data, to)
+
     def _frame(self, frame):
         kind, body, tag = struct.unpack(">H", frame[12:14])[0], frame[14:], None
         if kind == 0x8100:
@@ -131,6 +160,8 @@ class Ether:
             self._arp(body)
         elif kind == 0x0800 and len(body) >= 20:
             self._ip(body[:struct.unpack(">H", body[2:4])[0]])
+        elif kind == 0x86dd and len(body) >= 40:
+            self._ip6(body[:40 + struct.unpack(">H", body[4:6])[0]])
 
     def _arp(self, body):
         who = socket.inet_ntoa(body[24:28])
@@ -140,8 +171,7 @@ class Ether:
     def _ip(self, body):
         head, target = (body[0] & 15) * 4, socket.inet_ntoa(body[16:20])
         if body[9] == 6:
-            source, port, flags = *struct.unpack(">HH", body[head:head + 4]), body[head + 13]
-            self.tcp[source] = flags
+            self._tcp(body[head:])
             return
         if body[9] != 17:
             return
@@ -153,6 +183,32 @@ class Ether:
             self._time(target, socket.inet_ntoa(body[12:16]), source, payload)
         else:
             self.heard.append((target, port))
+
+    def _tcp(self, segment):
+        source, port = struct.unpack(">HH", segment[:4])
+        if port in self.callers:
+            self.callers[port](segment)
+        else:
+            self.tcp[source] = segment[13]
+
+    def _ip6(self, body):
+        protocol, source, rest = body[6], socket.inet_ntop(socket.AF_INET6, body[8:24]), body[40:]
+        if protocol == 6:
+            self._tcp(rest)
+        elif protocol == 58 and rest[0] == SOLICIT_ROUTER and self.prefix:
+            self.advertise()
+        elif protocol == 58 and rest[0] == SOLICIT:
+            asked = socket.inet_ntop(socket.AF_INET6, rest[8:24])
+            # Who asks without an address wants it for itself.
+            if asked in self.neighbours and source != "::":
+                answered = struct.pack(">I", 0x60000000) + rest[8:24] + b"\2\1" + OURS
+                self.send_packet(icmp6(asked, source, NEIGHBOUR, answered))
+
+    def advertise(self, life_s=1800):
+        """To everybody: the router, and a prefix of which addresses may be made."""
+        prefix = struct.pack(">BBBBIII", 3, 4, 64, 0xc0, life_s, life_s, 0) + octets(self.prefix)
+        body = struct.pack(">BBHII", 64, 0, life_s, 0, 0) + b"\1\1" + OURS + prefix
+        self.send_packet(icmp6(LINK6, "ff02::1", ADVERTISE, body), b"\x33\x33\0\0\0\1")
 
     def _dhcp(self, ask):
         kind = options_of(ask)[53][0]
@@ -193,11 +249,11 @@ class Ether:
     def scan(self, ports, seconds=60, target=BOX_IP):
         """Ports that answer a SYN with a SYN; asserts that all the others say that nobody is there."""
         self.tcp.clear()
+        ours = ROUTER6 if ":" in target else ROUTER
         waiting, deadline = set(ports), time.monotonic() + seconds
         while waiting and time.monotonic() < deadline:
             for number, port in enumerate(sorted(waiting)):
-                body = struct.pack(">HHIIBBHHH", 40000, port, 1, 0, 0x50, 2, 1024, 0, 0)
-                self.send(0x0800, packet(6, ROUTER, target, summed(6, ROUTER, target, body, 16)))
+                self.send_packet(tcp(ours, target, (40000, port), (1, 0), SYN))
                 if number % 256 == 255:
                     time.sleep(0.05)
             time.sleep(0.5)

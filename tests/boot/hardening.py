@@ -143,8 +143,8 @@ def judge(tap, report):
                 equal((name, settings[name]), (name, value.split()))
         equal(settings["kernel/modules_disabled"], ["1"])
         equal(report.of("modules"), ["are gone"])
-    with tap.case("nobody but two TCP ports waits for strangers"):
-        equal([row for row in report.listeners() if row[0].startswith("tcp")], [("tcp", 8443), ("tcp", 9443)])
+    with tap.case("nobody but two TCP ports, of both families, waits for strangers"):
+        equal([row for row in report.listeners() if row[0].startswith("tcp")], [("tcp6", 8443), ("tcp6", 9443)])
     with tap.case("no role has a capability, each has a filter, and cannot get more"):
         rows = [row for row in report.processes() if row.startswith("process ") and " lethe" in row]
         names = {row.split()[1] for row in rows}

@@ -7,13 +7,15 @@ import pathlib
 import struct
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "client")]
 
 from box import Box  # noqa: E402
-from ether import (ACK, BOX_IP, DECLINE, DISCOVER, NAK, OFFER, REQUEST, Ether, Wired, answer, obliging,  # noqa: E402
-                   silent)
+from caller import ask  # noqa: E402
+from ether import (ACK, BOX_IP, BOX_IP6, DECLINE, DISCOVER, NAK, OFFER, PREFIX6, REQUEST, STATIC_IP6, Ether,  # noqa: E402
+                   Wired, answer, obliging, silent)
 from load import CHAT, user  # noqa: E402
 from tap import Tap, equal, holds  # noqa: E402
 
@@ -106,9 +108,63 @@ def another_card():
         equal(box.stop(), 0)
 
 
-DAILY = (("no settings: DHCP, and it serves", of_qemu),)
+def answers(net, box, address):
+    """Both doors, over that address."""
+    context = box.tls()
+    equal(ask(net, address, 8443, context, "GET", "/v1/models", box.key)[0], 200)
+    equal(ask(net, address, 9443, context, "GET", "/admin/v1/status", box.admin_token)[0], 200)
+
+
+def told_ipv6():
+    """An IPv6 address beside one of IPv4, without a word on doors: both are open over both."""
+    lines = f"address {BOX_IP}/24\naddress {STATIC_IP6}/64\n"
+    with Ether() as net, Wired(net, memory_mib=256, box_conf=lines) as box:
+        box.start(wait=False)
+        box.wait_console("RUNNING  serving")
+        holds(f"{STATIC_IP6}/64" in box.console(), "the address is not shown")
+        net.wait(lambda: net.scan([22, 80, 8443, 9443], target=STATIC_IP6) == [8443, 9443], "two open doors")
+        answers(net, box, STATIC_IP6)
+        answers(net, box, BOX_IP)
+        equal(box.stop(), 0)
+
+
+def of_a_router():
+    """The addresses of a router's prefix and of DHCP: callers over both at once, and two doors of 65535 over IPv6 too."""
+    with Ether() as net, Wired(net, memory_mib=256, box_conf="address dhcp\naddress auto\n") as box:
+        net.prefix = PREFIX6
+        box.start(wait=False)
+        has_address(box)
+        box.wait_console(f"{BOX_IP6}/64")
+        box.wait_console("RUNNING  serving")
+        net.wait(lambda: net.scan([8443, 9443], target=BOX_IP6) == [8443, 9443], "two open doors")
+        with ThreadPoolExecutor() as pool:
+            for one in [pool.submit(answers, net, box, address) for address in (BOX_IP, BOX_IP6) * 3]:
+                one.result()
+        equal(net.scan(range(1, 65536), target=BOX_IP6), [8443, 9443])
+        equal(box.stop(), 0)
+
+
+def late_router():
+    """IPv6 alone, and nobody says which: a sentence, until a router comes."""
+    with Ether() as net, Wired(net, memory_mib=256, box_conf="address auto\n") as box:
+        box.start(wait=False)
+        box.wait_console("No router advertises IPv6 addresses on eth0")
+        box.wait_console("callers      no address yet")
+        net.prefix = PREFIX6
+        net.advertise()
+        box.wait_console(f"https://[{BOX_IP6}]:8443/v1")
+        box.wait_console("RUNNING  serving")
+        answers(net, box, BOX_IP6)
+        equal(net.asked, [])
+        equal(box.stop(), 0)
+
+
+DAILY = (("no settings: DHCP, and it serves", of_qemu),
+         ("an IPv6 address beside one of IPv4: it answers at both", told_ipv6))
 LONG = (("noise, silence, refusals, then an address; two open doors of 65535", late_and_refusing),
         ("a neighbour's address, renewal, the end of a lease", lease_ends),
+        ("the prefix of a router, and DHCP: it answers at both at once; two open doors of 65535", of_a_router),
+        ("a router that comes late: a sentence until then", late_router),
         ("a VLAN", on_a_vlan),
         ("a card that is not there any more: a sentence", another_card))
 

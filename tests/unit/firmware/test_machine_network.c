@@ -127,7 +127,7 @@ static bool resolvers_are(const char *text)
                && view_equal(is, view_of_text(text));
 }
 
-static void test_lease(void)
+static bool test_lease(void)
 {
         int       role;
         net_order o;
@@ -135,7 +135,7 @@ static void test_lease(void)
                                                      .resolver_count = 1, .resolvers = {{10, 1, 2, 53}}}};
         if (unshare(CLONE_NEWNET) != 0 || !attach(&role)) {
                 tap_skip(SUBJECT, "a network of its own needs a privilege here");
-                return;
+                return false;
         }
         machine_turn_network(&m, 1000);
         bool good = recv(role, &o, sizeof o, 0) == sizeof o && o.dhcp && o.link && o.index == 1 && o.mac[0] == 0x52;
@@ -177,6 +177,35 @@ static void test_lease(void)
         tap_ok(!m.facts.has_card && says(&m.facts.network, "no network interface"), SUBJECT,
                "a card that goes is said");
         close(role);
+        return true;
+}
+
+/* After test_lease, in its network. */
+static void test_routers(void)
+{
+        int role, status;
+        if (!attach(&role)) {
+                tap_skip(SUBJECT, "no socket pair");
+                return;
+        }
+        pid_t pid = m.net.role.pid;
+        tree_file("/proc/sys/net/ipv6/conf/lo/accept_ra", "0\n");
+        tree_file("/proc/sys/net/ipv6/conf/lo/autoconf", "0\n");
+        m.net.settings.automatic = true;
+        m.net.settings.dhcp = false;
+        machine_turn_network(&m, 1000);
+        bool good = m.facts.network.len == 0
+                    && view_equal(tree_read("/proc/sys/net/ipv6/conf/lo/accept_ra"), VIEW("1\n"));
+        machine_turn_network(&m, 20000);
+        tap_ok(good && says(&m.facts.network, "No router advertises IPv6 addresses on lo"), SUBJECT,
+               "routers that say nothing are a sentence");
+        tree_file("/proc/net/if_inet6", "20010db8000000000000000000000001 01 40 00 00       lo\n");
+        machine_turn_network(&m, 23000);
+        tap_ok(m.facts.network.len == 0 && m.facts.box.address_count == 1 && m.facts.box.addresses[0].family == 6,
+               SUBJECT, "until one names an address, which is shown");
+        kill(pid, SIGKILL);
+        waitpid(pid, &status, 0);
+        close(role);
 }
 
 int main(void)
@@ -184,7 +213,8 @@ int main(void)
         tree_make();
         test_settings();
         test_changing();
-        test_lease();
+        if (test_lease())
+                test_routers();
         tree_remove();
         return tap_done();
 }
