@@ -4,7 +4,11 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-enum : uint64_t { SECTOR_BYTES = 512, STATE_BYTES = 8 * 1024 * 1024 };
+#include "firmware/kept.h"
+
+/* What the box keeps of itself must fit behind the vault: else it would be lost without a word. */
+enum : uint64_t { SECTOR_BYTES = 512, STATE_BYTES = 64 * 1024 * 1024 };
+static_assert(KEPT_AT + KEPT_SLOTS * KEPT_SLOT_BYTES <= STATE_BYTES);
 
 static const char blocks[] = "/sys/class/block/";
 
@@ -117,7 +121,7 @@ err disks_judge_state(const disks_found *f, notice *why)
                                      ": leave the disk that is meant and start the box again.");
         if (f->bytes < STATE_BYTES)
                 return notice_fail(why, "The partition lethe-state is too small", (view){},
-                                     ": make it 8 MiB or more.");
+                                     ": make it 64 MiB or more.");
         return OK;
 }
 

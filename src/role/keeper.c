@@ -186,8 +186,8 @@ static const struct {
         {ERR_AGAIN, "IN_USE",
          "Another process, such as lethectl, is at work on the state file. Start again when it has ended."},
         {ERR_BAD_FILE, "BAD_FILE",
-         "The state file is cut, damaged or of another format. Restore a copy, or make a new one by 'lethectl vault "
-         "init'."},
+         "The vault is cut, damaged or of another format. Put a copy of the state back; without one empty it (a box: "
+         "'factory reset' in its menu) and bring a backup in by 'lethectl vault import', or begin anew."},
         {ERR_NONE, "SYSTEM",
          "The state file cannot be read, written or synced, or memory cannot be locked. Check the disk and "
          "RLIMIT_MEMLOCK."},

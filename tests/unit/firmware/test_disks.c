@@ -36,19 +36,19 @@ static void test_state(void)
         tap_ok(f.count == 0 && failed(disks_judge_state(&f, &why))
                        && text_contains(notice_view(&why), VIEW("no partition")),
                SUBJECT, "no partition of that name is a sentence");
-        volume("vda3", "DEVNAME=vda3\nDEVTYPE=partition\nPARTN=3\nPARTNAME=lethe-state\n", "16384\n");
+        volume("vda3", "DEVNAME=vda3\nDEVTYPE=partition\nPARTN=3\nPARTNAME=lethe-state\n", "131072\n");
         disks_find_state(tree_root, &f);
-        tap_ok(f.count == 1 && strcmp(f.name, "vda3") == 0 && f.bytes == 8 * 1024 * 1024
+        tap_ok(f.count == 1 && strcmp(f.name, "vda3") == 0 && f.bytes == 64 * 1024 * 1024
                        && !failed(disks_judge_state(&f, &why)),
                SUBJECT, "the one of that name");
-        volume("vdb2", "DEVNAME=vdb2\nPARTNAME=lethe-state2\nXPARTNAME=lethe-state\n", "16384\n");
+        volume("vdb2", "DEVNAME=vdb2\nPARTNAME=lethe-state2\nXPARTNAME=lethe-state\n", "131072\n");
         disks_find_state(tree_root, &f);
         tap_ok(f.count == 1, SUBJECT, "names that only resemble it are others");
-        volume("vda3", "DEVNAME=vda3\nPARTNAME=lethe-state\n", "16383\n");
+        volume("vda3", "DEVNAME=vda3\nPARTNAME=lethe-state\n", "131071\n");
         disks_find_state(tree_root, &f);
-        tap_ok(failed(disks_judge_state(&f, &why)) && text_contains(notice_view(&why), VIEW("too small")), SUBJECT,
-               "it must hold both copies of the vault");
-        volume("sda1", "DEVNAME=sda1\nPARTNAME=lethe-state\n", "16384\n");
+        tap_ok(failed(disks_judge_state(&f, &why)) && text_contains(notice_view(&why), VIEW("too small: make it 64 MiB")),
+               SUBJECT, "it must hold the vault and what the box keeps of itself");
+        volume("sda1", "DEVNAME=sda1\nPARTNAME=lethe-state\n", "131072\n");
         disks_find_state(tree_root, &f);
         tap_ok(f.count == 2 && failed(disks_judge_state(&f, &why))
                        && text_contains(notice_view(&why), VIEW("More than one")),
