@@ -64,8 +64,8 @@ def main():
                  sealing.vendor_key(seal, "mock", b.vendor.host, b.vendor.key))[0] == 200, "the vendor's key goes in")
         b.entries = []
         b.write_config()
-        code, text, _ = b.put(b.files(**{"policy.json": "{}"}))
-        ok(code == 422, "a bad policy is refused", text)
+        code, text, _ = b.put(b.files(**{"policy.json": "{}"}), opens="person")
+        ok(code == 422 and "policy.json" in str(text), "a bad policy is refused", text)
         code, text, _ = b.put(b.files(), opens="person")
         ok(code == 200, "a configuration is taken", text)
         b.until("ready", 30)
