@@ -6,6 +6,7 @@
 #include <net/ethernet.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -324,6 +325,8 @@ void netd_serve(void)
 
 int netd_main(void)
 {
+        /* Started by a descriptor, its number would be its name. */
+        (void)prctl(PR_SET_NAME, NETD_NAME, 0, 0, 0);
         if (failed(netd_jail()))
                 return 1;
         netd_serve();
