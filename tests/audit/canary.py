@@ -11,6 +11,7 @@ import base64
 import os
 import pathlib
 import random
+import ssl
 import string
 import sys
 import time
@@ -24,6 +25,7 @@ from tap import Tap, holds  # noqa: E402
 RNG = random.SystemRandom()
 BLOCK, BLOCKS, WINDOW, STEP = 12, 4, 16, 1 << 20
 LARGEST_FILE = 64 << 20
+PATIENCE_S = 60
 
 
 def letters(count):
@@ -165,6 +167,23 @@ class Talk:
         self.lines.append(Line(self.relay, timeout=20).open())
         return self.lines[-1]
 
+    def begin(self, pieces):
+        """One request; returns its line and its answer's head. A relay that is too busy refuses at a request's head, and
+        closes when much more than that is sent: who reads the answer all the same comes again when it says."""
+        until = time.monotonic() + PATIENCE_S
+        while True:
+            line = self.line()
+            try:
+                for piece in pieces:
+                    line.write(piece)
+            except (ConnectionError, ssl.SSLEOFError):
+                pass  # closed while it was sent: why is there to be read
+            answer = line.head()
+            if answer.status != 503 or not line.rest_of(answer).busy() or time.monotonic() > until:
+                return line, answer
+            line.close()
+            time.sleep(int(answer.fields["retry-after"]))
+
     def ask(self, what, model="chat", text="Remember {}.", status=200, path=CHAT, **more):
         """Says a new marker; the answer must have the status and, where it echoes, the marker."""
         fields = more.pop("fields", None)
@@ -270,15 +289,14 @@ class Talk:
         marker, filler = mark("2 MiB in chunks"), "filler " * 300000
         whole = request(CHAT, {"model": "chat", "messages": user(marker + filler + marker)}, key)
         head, _, body = whole.partition(b"\r\n\r\n")
-        line = self.line()
-        line.write(head.rpartition(b"\r\n")[0] + b"\r\nTransfer-Encoding: chunked\r\n\r\n")
-        for at in range(0, len(body), 50000):
-            piece = body[at:at + 50000]
-            line.write(b"%x\r\n%s\r\n" % (len(piece), piece))
-        line.write(b"0\r\n\r\n")
-        holds(line.answer().body.count(marker.encode()) == 2, "no echo")
-        line = Line(self.relay).open()
-        line.send(CHAT, {"model": "chat", "messages": user((mark("answer that nobody reads") + " ") * 60000)})
+        pieces = [body[at:at + 50000] for at in range(0, len(body), 50000)]
+        line, answer = self.begin([head.rpartition(b"\r\n")[0] + b"\r\nTransfer-Encoding: chunked\r\n\r\n",
+                                   *(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces), b"0\r\n\r\n"])
+        holds(answer.status == 200, f"{answer.status} {answer.body[:300]}")
+        holds(line.rest_of(answer).body.count(marker.encode()) == 2, "no echo")
+        unread = {"model": "chat", "messages": user((mark("answer of which nobody reads more") + " ") * 60000)}
+        line, answer = self.begin([request(CHAT, unread, key)])
+        holds(answer.status == 200, f"{answer.status} {answer.body[:300]}")
         time.sleep(0.5)
         line.reset()
         line = Line(self.relay).open()
