@@ -99,7 +99,8 @@ def end(process, seconds=STOP_S):
 class Vendor:
     """One mock vendor. `received` and `ledger` count from where `mark` was set last."""
 
-    def __init__(self, folder, name, certs, key, plain=False, workers=1, ledger=True, record=True, extra=(), more_keys=()):
+    def __init__(self, folder, name, certs, key, plain=False, workers=1, ledger=True, record=True, extra=(), more_keys=(),
+                 key_log=False):
         self.folder, self.name, self.key, self.plain = folder, name, key, plain
         self.host = f"{name}.vendor.test"
         self.port = free_port()
@@ -114,6 +115,8 @@ class Vendor:
         self.command += ["--plain"] if plain else pair
         self.command += ["--ledger", self.ledger_file] if ledger else []
         self.command += ["--record", self.record_file] if record else []
+        self.key_log = folder / f"{name}.tls-keys"
+        self.command += ["--key-log", self.key_log] if key_log else []
         self.command += extra
         for place in ("streams", "raws"):  # what mock:fixture=NAME and mock:raw=NAME send; tests put files there
             (folder / place).mkdir(exist_ok=True)

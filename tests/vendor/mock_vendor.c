@@ -24,7 +24,7 @@
 enum { WORKERS_MAX = 16, BACKLOG = 4096 };
 
 typedef struct options {
-        const char *listen, *cert, *key, *secrets, *ledger, *record, *fixtures, *raws, *faults;
+        const char *listen, *cert, *key, *secrets, *ledger, *record, *fixtures, *raws, *faults, *key_log;
         bool plain, show;
         int workers;
         uint64_t seed;
@@ -55,12 +55,13 @@ static void on_hang_up(int) { hung_up = 1; }
         static const char text_of_usage[] =
                 "usage: mock-vendor --listen ADDRESS:PORT (--plain | --tls-cert FILE --tls-key FILE)\n"
                 "                   [--key FILE] [--ledger FILE] [--record FILE] [--fixtures DIR] [--raws DIR]\n"
-                "                   [--faults FILE] [--seed N] [--workers N] [--show]\n\n"
+                "                   [--faults FILE] [--key-log FILE] [--seed N] [--workers N] [--show]\n\n"
                 "  --key FILE       keys that are accepted, one per line; without it any key is\n"
                 "  --ledger FILE    a JSON line for every exchange, at its end; the sums are at GET /mock/ledger\n"
                 "  --record FILE    a JSON line for every request as it was received\n"
                 "  --faults FILE    a table of faults, read again at SIGHUP; POST /mock/faults replaces it.\n"
                 "                   Rows: key KEY WORDS, model NAME WORDS, all WORDS, and # for remarks\n"
+                "  --key-log FILE   the secrets of each TLS connection, in NSS's form\n"
                 "  --seed N         of all that is left to chance\n"
                 "  --show           print the words that were received\n"
                 "  port 0 takes a free port; the first line on standard output names it\n\n"
@@ -90,7 +91,7 @@ static bool option_value(options *o, const char *name, const char *value)
                 {"--listen", &o->listen},     {"--tls-cert", &o->cert}, {"--tls-key", &o->key},
                 {"--key", &o->secrets},       {"--ledger", &o->ledger}, {"--record", &o->record},
                 {"--fixtures", &o->fixtures}, {"--raws", &o->raws},
-                {"--faults", &o->faults},
+                {"--faults", &o->faults},     {"--key-log", &o->key_log},
         };
         for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
                 if (strcmp(name, rows[i].name) == 0) {
@@ -171,6 +172,28 @@ static int alpn_select(SSL *, const unsigned char **out, unsigned char *out_len,
         return SSL_TLSEXT_ERR_OK;
 }
 
+static int append_open(const char *path)
+{
+        if (path == nullptr)
+                return -1;
+        int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+        if (fd < 0)
+                die("cannot write", path);
+        return fd;
+}
+
+static int key_log = -1;
+
+/* One write: lines of several workers stay whole in a file opened for appending. */
+static void log_secret(const SSL *, const char *line)
+{
+        text row = {};
+        text_fmt(&row, "%s\n", line);
+        if (write(key_log, row.bytes, row.len) != (ssize_t)row.len)
+                die("cannot write", "the key log");
+        text_free(&row);
+}
+
 /* Made before the workers, so that all of them take each other's session tickets. */
 static SSL_CTX *tls_open(const options *o)
 {
@@ -188,17 +211,10 @@ static SSL_CTX *tls_open(const options *o)
                 die("cannot use the certificate", o->cert);
         if (SSL_CTX_use_PrivateKey_file(tls, o->key, SSL_FILETYPE_PEM) != 1)
                 die("cannot use the key", o->key);
+        key_log = append_open(o->key_log);
+        if (key_log >= 0)
+                SSL_CTX_set_keylog_callback(tls, log_secret);
         return tls;
-}
-
-static int append_open(const char *path)
-{
-        if (path == nullptr)
-                return -1;
-        int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
-        if (fd < 0)
-                die("cannot write", path);
-        return fd;
 }
 
 static vendor vendor_open(const options *o)
