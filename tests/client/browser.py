@@ -44,9 +44,10 @@ def driver_command(port):
 
 
 class Browser:
-    """`folder`, below /tmp, takes what is downloaded, and the browser's own files. Any certificate is believed."""
+    """`folder`, below /tmp, takes what is downloaded, and the browser's own files. Any certificate is believed, or that of
+    one public key alone: `only`, the SHA-256 of it in base64, as when a person has looked at one and let it pass."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, only=None):
         self.downloads = folder / "downloads"
         self.downloads.mkdir(parents=True)
         self.port = free_port()
@@ -58,7 +59,7 @@ class Browser:
                                             start_new_session=True)
         try:
             eventually(self.ready, 30)
-            self.begin(folder)
+            self.begin(folder, only)
         except BaseException:
             self.end()
             raise
@@ -69,10 +70,11 @@ class Browser:
         except OSError:
             return False
 
-    def begin(self, folder):
+    def begin(self, folder, only):
         words = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-breakpad",
                  "--no-first-run", "--disable-background-networking", f"--user-data-dir={folder / 'profile'}"]
-        wish = {"browserName": "chrome", "acceptInsecureCerts": True, "unhandledPromptBehavior": "accept",
+        words += [f"--ignore-certificate-errors-spki-list={only}"] if only else []
+        wish = {"browserName": "chrome", "acceptInsecureCerts": not only, "unhandledPromptBehavior": "accept",
                 "goog:chromeOptions": {"args": words}}
         self.session = "/session/" + self.ask("POST", "/session", {"capabilities": {"alwaysMatch": wish}})["sessionId"]
         self.tell("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(self.downloads))

@@ -32,10 +32,10 @@ class Box(harness.Relay):
         self.claim.write_text(CLAIM + "\n")
         self.token = None
 
-    def start(self, wait=None, key_file=False):
+    def start(self, wait=None, key_file=False, more=()):
         command = [harness.BIN / "lethed", "--config-in-state", "--claim", self.claim, "--state", self.state, "--listen",
                    f"127.0.0.1:{self.port}", "--admin", f"127.0.0.1:{self.admin_port}", "--relays", self.relays]
-        command += ["--key-file", self.key_file] if key_file else []
+        command += [*(["--key-file", self.key_file] if key_file else []), *more]
         with open(self.log, "ab") as log:
             self.lethed = subprocess.Popen([str(word) for word in command], stdout=log, stderr=log,
                                            stdin=subprocess.DEVNULL)

@@ -4,6 +4,7 @@
 time limit: 900 s
 """
 
+import base64
 import hashlib
 import json
 import os
@@ -13,10 +14,13 @@ import subprocess
 import sys
 import tempfile
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "client"))
+TESTS = pathlib.Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(TESTS / "client"), str(TESTS / "audit")]
 import harness
+import sealing
 from browser import Browser
 from first_boot import Box, CLAIM
+from software_tpm import SoftwareTpm, available
 from tap import Skip, Tap, equal, eventually, holds
 
 tap = Tap("page in a browser")
@@ -25,6 +29,7 @@ FIRST_WORDS = "words of the try before"
 FILES = ("ca.crt", "ca.key", "admin.token", "lethe.json")
 
 
+BOOT = [(4, b"loader"), (4, b"image"), (11, b"sections"), (7, b"keys")]
 # Everything that the page sends is kept where the test can read it.
 WATCH = """{
   window.sent = [];
@@ -32,6 +37,14 @@ WATCH = """{
   window.fetch = (path, more = {}) => {
     window.sent.push(JSON.stringify([path, more.headers || {}, more.body || '']));
     return real(path, more);
+  };
+}"""
+LATE = """{
+  const real = window.fetch;
+  window.fetch = async (path, ...more) => {
+    if (path === '/readyz')
+      await new Promise(resolve => setTimeout(resolve, 4000));
+    return real(path, ...more);
   };
 }"""
 WITHOUT_X25519 = """{
@@ -277,6 +290,84 @@ def by_key_file(browser, folder):
             serves_again(box, out, key)
 
 
+def by_tpm(browser, folder):
+    """A TPM of software."""
+    if not available():
+        return
+    tpm = SoftwareTpm(folder)
+    try:
+        with Box() as box:
+            tpm.start(BOOT)
+            box.start("unclaimed", more=("--tpm", tpm.path))
+            open_page(browser, box)
+            with tap.case("a box with a TPM offers it, and says that the passphrase stays the way in"):
+                holds(browser.shown("#opens-tpm") and not browser.shown("#has-no-tpm"), "it is not offered")
+                browser.click("#opens-tpm")
+                holds(browser.shown("#passphrase-why") and browser.shown("#passphrase"), "no passphrase is asked for")
+            browser.click("#compared")
+            browser.type("#claim", CLAIM)
+            answer(browser, box)
+            secrets(browser, box)
+            browser.click("#light")
+            browser.click("#go")
+            out = folder / "tpm"
+            with tap.case("it is bound to the TPM"):
+                key = finish(browser, out)
+            harness.end(box.lethed)
+            tpm.stop()
+            tpm.start(BOOT)
+            box.start("ready", more=("--tpm", tpm.path))
+            with tap.case("after a power cut the TPM opens it, and it serves"):
+                serves_again(box, out, key)
+    finally:
+        tpm.stop()
+
+
+def public_key(box):
+    """SHA-256 of the public key that the box shows, in base64."""
+    pem = ssl.get_server_certificate(("127.0.0.1", box.admin_port))
+    key = subprocess.run(["openssl", "x509", "-pubkey", "-noout"], input=pem, capture_output=True, text=True, check=True)
+    der = subprocess.run(["openssl", "pkey", "-pubin", "-outform", "DER"], input=key.stdout.encode(), capture_output=True,
+                         check=True)
+    return base64.b64encode(hashlib.sha256(der.stdout).digest()).decode()
+
+
+def believing_one(folder):
+    """As with a person, who has let one certificate pass and not yet its successor; on a box of a broken-off set-up."""
+    with Box() as box:
+        box.start("unclaimed")
+        old = sealing.new_slot(box.seal_key(), passphrase=FIRST_WORDS.encode())
+        equal(box.ask("POST", "/admin/v1/setup/vault", old, token=CLAIM)[0], 200)
+        browser = Browser(folder / "careful", only=public_key(box))
+        try:
+            browser.tell("Page.addScriptToEvaluateOnNewDocument", source=LATE)
+            open_page(browser, box)
+            with tap.case("a page of a broken-off set-up says that it goes on"):
+                holds(browser.shown("#begun"), "it does not")
+            browser.click("#compared")
+            browser.click("#opens-person")
+            browser.type("#claim", CLAIM)
+            answer(browser, box)
+            secrets(browser, box)
+            browser.click("#light")
+            browser.click("#go")
+            with tap.case("a browser that does not know the new certificate is told so, and what is to be kept is there"):
+                eventually(lambda: "does not know the new certificate" in browser.text("#serves"), 120)
+                holds(browser.text("#end-key").startswith("lk1_"), browser.text("#end-key"))
+                (folder / "one").mkdir()
+                for number, name in enumerate(FILES, 1):
+                    (folder / "one" / name).write_bytes(browser.download(f"#files li:nth-child({number}) a", name))
+            with tap.case("it serves all the same"):
+                serves_again(box, folder / "one", browser.text("#end-key"))
+        finally:
+            browser.end()
+        harness.end(box.lethed)
+        box.start("sealed")
+        with tap.case("what was chosen before it broke off opens nothing, what was chosen last does"):
+            equal((len(box.setup()["slots"]), unlock(box, folder / "one", FIRST_WORDS).returncode), (1, 1))
+            equal(unlock(box, folder / "one", WORDS).returncode, 0)
+
+
 def calm(browser):
     with tap.case("nothing of all that was against the page's own security policy"):
         said = [row["message"] for row in browser.ask("POST", "/se/log", {"type": "browser"})]
@@ -295,9 +386,11 @@ def main():
             browser.tell("Page.addScriptToEvaluateOnNewDocument", source=WATCH)
             by_passphrase(browser, folder)
             by_key_file(browser, folder)
+            by_tpm(browser, folder)
             calm(browser)
         finally:
             browser.end()
+        believing_one(folder)
     return tap.done()
 
 

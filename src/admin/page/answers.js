@@ -66,6 +66,7 @@ export function faultOf(a) {
 export function follow() {
   const a = answers();
   at('passphrase-part').hidden = a.opens === 'key-file';
+  at('passphrase-why').hidden = a.opens !== 'tpm';
   at('roots-part').hidden = at('roots-how').hidden = !wantsRoots(a);
   at('vendor-key-part').hidden = !a.vendorKeyWanted;
 }

@@ -16,14 +16,17 @@ const kept = {};
 
 function complain(text, id) {
   at('trouble').textContent = text;
-  for (const field of document.querySelectorAll('[aria-invalid]'))
+  for (const field of document.querySelectorAll('[aria-invalid]')) {
     field.removeAttribute('aria-invalid');
+    field.removeAttribute('aria-errormessage');
+  }
   if (!id)
     return;
   const field = at(id), folded = field.closest('details');
   if (folded)
     folded.open = true;
   field.setAttribute('aria-invalid', 'true');
+  field.setAttribute('aria-errormessage', 'trouble');
   field.focus();
 }
 
