@@ -137,8 +137,8 @@ export async function setUp(s) {
   return s.made;
 }
 
-// Whether it serves, within a minute. A browser that does not know the new authority gets no answer at all from then on:
-// more of that than the admin role takes to start again is not waited for.
+// Whether it serves, within a minute. A browser that does not know the new authority gets no answer at all from then
+// on: more of that than the admin role takes to start again is not waited for.
 export async function serves() {
   for (let tries = 0, silent = 0; tries < 60 && silent < 15; tries++) {
     const r = await fetch('/readyz').catch(() => null);
