@@ -15,6 +15,12 @@ static const char signature_file[] =
         "RWQBAgMEBQYHCLz1WUUPoH9BJXU4VgabCqhfge9mRzXkdGq9eJxyRTPnQQPHI/hm6cboEhUZbzOHutqrM0jZ9TRDvl+DnOId3Qc=\n"
         "trusted comment: seq:1 prev:0000 file:export.json\n"
         "Jj6spiC1SFUcB0pMMCXjk/6dndPGCeroUAGWb/Sfht6q460dt/UaYRHP7tJcVb56HhCqqH4AdXPjjM1oYLMoAg==\n";
+/* By `minisign -S` with the same key: the prehashed form, and the tool's own comment. */
+static const char hashed_file[] =
+        "untrusted comment: signature from minisign secret key\n"
+        "RUQBAgMEBQYHCFI0BbdArX9tfbzPOWFo3V5jdL3nEK5vrZpWiJzsAZeC6vuZlU64sECeiYdJVvI6sR6HCUV+oSz2Es9ebSQNHgY=\n"
+        "trusted comment: timestamp:1767225600\tfile:export.json\thashed\n"
+        "JqH2Xko7CWL2hAgBaGyNFWjDsxserW+Q1X1fhh5UKIc+rIseavmZsyf3q6c1BNcPI+LnEBeLuUwLna6vqQlFDA==\n";
 static const char file[] = "{\"seq\":1,\"tokens\":123}\n";
 static const char trusted[] = "seq:1 prev:0000 file:export.json";
 
@@ -45,6 +51,8 @@ static void test_vector(void)
                "the public key file of the vector, byte for byte");
         tap_ok(!failed(minisign_verify(view_of_text(public_file), view_of_text(signature_file), view_of_text(file))),
                "minisign", "it verifies");
+        tap_ok(!failed(minisign_verify(view_of_text(public_file), view_of_text(hashed_file), view_of_text(file))),
+               "minisign", "so does the prehashed one");
         minisign_key_wipe(&k);
         uint8_t any = 0;
         for (size_t i = 0; i < sizeof k.secret; i++)
@@ -52,13 +60,15 @@ static void test_vector(void)
         tap_ok(any == 0, "minisign", "a wiped key holds nothing");
 }
 
-static void test_changes(void)
+static void test_changes(const char *form, const char *text)
 {
-        uint8_t signature[sizeof signature_file - 1], body[sizeof file - 1], key[sizeof public_file - 1];
-        memcpy(signature, signature_file, sizeof signature);
+        uint8_t signature[sizeof hashed_file + sizeof signature_file], body[sizeof file - 1],
+                key[sizeof public_file - 1];
+        size_t len = strlen(text), comment_end = (size_t)(strchr(text, '\n') - text);
+        memcpy(signature, text, len);
         memcpy(body, file, sizeof body);
         memcpy(key, public_file, sizeof key);
-        view s = {signature, sizeof signature}, f = {body, sizeof body}, p = {key, sizeof key};
+        view s = {signature, len}, f = {body, sizeof body}, p = {key, sizeof key};
         bool good = true;
         for (size_t i = 0; i < sizeof body; i++)
                 for (int bit = 0; bit < 8; bit++) {
@@ -66,17 +76,16 @@ static void test_changes(void)
                         good = good && minisign_verify(p, s, f).code == ERR_BAD_SIGNATURE;
                         body[i] ^= (uint8_t)(1 << bit);
                 }
-        tap_ok(good, "minisign", "any changed bit of the file is found");
-        size_t comment = sizeof "untrusted comment: " - 1,
-               comment_end = sizeof "untrusted comment: relay usage export" - 1;
-        for (size_t i = 0; i < sizeof signature; i++) {
+        tap_ok(good, form, "any changed bit of the file is found");
+        size_t comment = sizeof "untrusted comment: " - 1;
+        for (size_t i = 0; i < len; i++) {
                 signature[i] ^= 1;
                 bool free_text = i >= comment && i < comment_end;
                 good = good && failed(minisign_verify(p, s, f)) != free_text;
                 signature[i] ^= 1;
         }
-        tap_ok(good, "minisign", "any changed byte of the signature file but its untrusted comment is found");
-        for (size_t cut = 0; cut + 1 < sizeof signature; cut++) {
+        tap_ok(good, form, "any changed byte of the signature file but its untrusted comment is found");
+        for (size_t cut = 0; cut + 1 < len; cut++) {
                 uint8_t *exact = malloc(cut + 1);
                 memcpy(exact, signature, cut);
                 good = good && failed(minisign_verify(p, (view){exact, cut}, f));
@@ -84,10 +93,10 @@ static void test_changes(void)
         }
         for (size_t cut = 0; cut + 1 < sizeof key; cut++)
                 good = good && failed(minisign_verify(view_slice(p, 0, cut), s, f));
-        tap_ok(good, "minisign", "files cut anywhere are refused");
-        tap_ok(!failed(minisign_verify(view_slice(p, 0, p.len - 1), view_slice(s, 0, s.len - 1), f)), "minisign",
+        tap_ok(good, form, "files cut anywhere are refused");
+        tap_ok(!failed(minisign_verify(view_slice(p, 0, p.len - 1), view_slice(s, 0, s.len - 1), f)), form,
                "the last line end may be missing");
-        tap_ok(failed(minisign_verify(p, (view){}, f)) && failed(minisign_verify((view){}, s, f)), "minisign",
+        tap_ok(failed(minisign_verify(p, (view){}, f)) && failed(minisign_verify((view){}, s, f)), form,
                "empty files are refused");
 }
 
@@ -160,14 +169,49 @@ static void test_tool(const char *tool, const char *arguments)
                 abort();
 }
 
+static view get(const char *folder, const char *name, uint8_t *bytes, size_t cap)
+{
+        char path[128];
+        snprintf(path, sizeof path, "%s/%s", folder, name);
+        FILE  *f = fopen(path, "r");
+        size_t len = f == nullptr ? 0 : fread(bytes, 1, cap, f);
+        if (f != nullptr)
+                fclose(f);
+        return (view){bytes, len};
+}
+
+/* And what it signs, in the form that it takes by itself and in the older one. */
+static void test_tool_signs(const char *how, const char *words)
+{
+        char command[512], folder[] = "/tmp/minisignXXXXXX";
+        if (system("command -v minisign >/dev/null") != 0 || mkdtemp(folder) == nullptr) {
+                tap_skip("minisign", "the tool is not here");
+                return;
+        }
+        put(folder, "f", view_of_text(file));
+        snprintf(command, sizeof command,
+                 "cd %s && { minisign -G -W -p f.pub -s f.key && minisign -S %s -s f.key -m f -x f.sig; } >/dev/null 2>&1",
+                 folder, how);
+        uint8_t bytes[2048], public_bytes[256];
+        bool made = system(command) == 0;
+        view s = get(folder, "f.sig", bytes, sizeof bytes), p = get(folder, "f.pub", public_bytes, sizeof public_bytes);
+        tap_ok(made && !failed(minisign_verify(p, s, view_of_text(file))), "minisign", words);
+        snprintf(command, sizeof command, "rm -r %s", folder);
+        if (system(command) != 0)
+                abort();
+}
+
 int main(void)
 {
         if (failed(secret_setup()))
                 return 1;
         test_vector();
-        test_changes();
+        test_changes("minisign", signature_file);
+        test_changes("minisign, prehashed", hashed_file);
         test_bounds();
         test_tool("minisign", "-V -p f.pub -m f -x f.sig");
         test_tool("signify-openbsd", "-V -p f.pub -m f -x f.sig");
+        test_tool_signs("", "what the tool signs is good");
+        test_tool_signs("-l", "also in its older form");
         return tap_done();
 }
