@@ -107,6 +107,8 @@ class Box(harness.Relay):
     machine, card = "q35", "virtio-net-pci"
     # The address that ports are forwarded to; empty: the one that QEMU's DHCP gives.
     guest = ""
+    # Files on the stick beside the configuration, and how image/drive.py makes it.
+    also, drive_words = (), ()
 
     def __init__(self, boot="kernel", memory_mib=512, box_conf=BOX_CONF, words=(), drives=1,
                  devices=(), image=None, **more):
@@ -128,8 +130,10 @@ class Box(harness.Relay):
         if self.box_conf is not None:
             (stick / "box.conf").write_text(self.box_conf)
         shutil.copy(self.key_file, stick)
+        for file in self.also:
+            shutil.copy(file, stick)
         drive = self.dir / "config.img"
-        subprocess.run([harness.ROOT / "image/drive.py", stick, drive], check=True)
+        subprocess.run([harness.ROOT / "image/drive.py", *self.drive_words, stick, drive], check=True)
         return drive
 
     def _disk(self):
@@ -146,6 +150,9 @@ class Box(harness.Relay):
 
     def _disk_words(self):
         return ["-drive", f"if=virtio,format=raw,file={self._disk()}"]
+
+    def _stick_words(self, drive):
+        return ["-drive", f"if=virtio,format=raw,readonly=on,file={drive}"] * self.drives
 
     def _boot_words(self):
         if self.boot == "kernel":
@@ -176,8 +183,7 @@ class Box(harness.Relay):
                    "-qmp", f"unix:{monitor},server=on,wait=off", "-device", "virtio-rng-pci",
                    *self._wire(),
                    *self._disk_words(),
-                   *["-drive", f"if=virtio,format=raw,readonly=on,file={drive}"] * self.drives, *self.devices,
-                   *self._boot_words()]
+                   *self._stick_words(drive), *self.devices, *self._boot_words()]
         with open(self.log, "ab") as log:
             # A Ctrl-C at the terminal is not the machine's power cut.
             self.lethed = subprocess.Popen([str(word) for word in command], stdout=log, stderr=log,

@@ -27,11 +27,15 @@ class Glass:
     """An 80 by 25 terminal that reads what a serial line was sent."""
 
     def __init__(self, file):
-        self.file = file
+        self.file, self.since = file, 0
+
+    def wipe(self):
+        """What was sent so far is as if it had never been."""
+        self.since = self.file.stat().st_size
 
     def rows(self):
         cells, row, column = [[" "] * 80 for _ in range(25)], 0, 0
-        text = self.file.read_text(errors="replace")
+        text = self.file.read_bytes()[self.since:].decode(errors="replace")
         for match in re.finditer(r"\x1b\[([0-9;?]*)([a-zA-Z\]])|([^\x1b])", text):
             numbers, command, character = match.groups()
             if character is not None:

@@ -3,6 +3,7 @@
 """The rest of tests/boot/update.py: going back, what a security release forbids, a slot that was tampered with, a full boot
 partition, and the power going away in the midst of an update."""
 
+import os
 import pathlib
 import shutil
 import sys
@@ -20,7 +21,9 @@ from box import IMAGE, partition  # noqa: E402
 from tap import Tap, equal, holds  # noqa: E402
 from update import Machine, falls_back, lives  # noqa: E402
 
-CUTS = 8
+CUTS = 10
+# What a boot partition that is nearly full has to spare beside two versions.
+ROOM_BYTES = 6 << 20
 
 
 def goes_back(tap, image, boot):
@@ -90,24 +93,35 @@ def bios_falls_back(tap, image):
         falls_back(tap, box, image, image.said["version"])
 
 
-def full(tap, image, scratch):
-    folder = scratch / "full"
+def nearly_full(image, folder):
+    """The image's folder again, with a boot partition that has room for two versions of today's size and little more."""
     shutil.copytree(IMAGE, folder, symlinks=True, ignore=lambda _, names: [n for n in names if n.startswith("lethe.")])
     said = image.said | {"cmdline": image.said["profiles"]["default"]["cmdline"]}
     uki = (IMAGE / "lethe.efi").read_bytes()
-    tree = disk.boot_tree(image.loader, uki, (IMAGE / "serial/vmlinuz").read_bytes(),
-                          (IMAGE / "serial/initrd").read_bytes(), said, bundle.of_image(IMAGE, uki))
-    tree["junk"] = bytes(120 << 20)
+    vmlinuz, initrd = ((IMAGE / "serial" / name).read_bytes() for name in ("vmlinuz", "initrd"))
+    tree = disk.boot_tree(image.loader, uki, vmlinuz, initrd, said, bundle.of_image(IMAGE, uki))
+    slot = len(uki) + len(vmlinuz) + len(initrd)
+    tree["junk"] = bytes((disk.ESP_MIB << 20) - 2 * slot - ROOM_BYTES)
     disk.write_with_boot(IMAGE / "lethe.raw", folder / "lethe.raw", tree, said["epoch"])
+
+
+def full(tap, image, scratch):
+    first, folder = image.said["version"], scratch / "full"
+    nearly_full(image, folder)
     with Machine(boot="uefi", memory_mib=512, image=folder) as box:
         box.wait_fact(slot="a", proven="yes")
         box.give_keys()
-        with tap.case("a full boot partition is said, and changes nothing"):
-            words = box.install(versions.signed(image.version("2.0.0")), check=False)
+        box.install(versions.signed(image.version("2.0.0")), "--restart")
+        box.wait_fact(version="2.0.0", slot="b", proven="yes")
+        large = image.version("3.0.0", later=2, files=[("large", os.urandom(ROOM_BYTES), 0o400)])
+        with tap.case("an update that a full boot partition has no room for is refused, and changes nothing"):
+            words = box.install(versions.signed(large), check=False)
             holds("is full" in words, words)
-            box.ctl("box", "restart")
-            time.sleep(3)
-            box.wait_fact(version=said["version"], slot="a", proven="yes")
+            said = box.facts()
+            equal((said["version"], said["other_version"], said["other_state"]), ("2.0.0", first, "proven"))
+        with tap.case("one that needs the other slot's room is taken"):
+            box.install(versions.signed(image.version("3.0.0", later=3)), "--restart")
+            box.wait_fact(version="3.0.0", slot="a", proven="yes", other_version="2.0.0")
             box.wait_ready()
 
 
