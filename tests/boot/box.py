@@ -17,6 +17,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -109,6 +110,7 @@ class Box(harness.Relay):
     guest = ""
     # Files on the stick beside the configuration, and how image/drive.py makes it.
     also, drive_words = (), ()
+    started_again = False
 
     def __init__(self, boot="kernel", memory_mib=512, box_conf=BOX_CONF, words=(), drives=1,
                  devices=(), image=None, **more):
@@ -189,8 +191,21 @@ class Box(harness.Relay):
             self.lethed = subprocess.Popen([str(word) for word in command], stdout=log, stderr=log,
                                            stdin=subprocess.DEVNULL, start_new_session=True)
         self.monitor = Monitor(monitor, self.lethed)
-        if wait:
+        if not wait:
+            return
+        try:
             self.wait_ready()
+        except RuntimeError:
+            if not self.emulator_failed() or self.started_again:
+                raise
+            print("# QEMU has failed, not the box; once more: " + self.log.read_text(errors="replace").splitlines()[-1])
+            self.started_again = True
+            self.start()
+
+    def emulator_failed(self):
+        """Its own assertions end it once in hundreds of starts (iotlb_to_section, when two processors are emulated and the
+        firmware moves devices about); to the disk that is a power cut."""
+        return self.lethed.poll() == -signal.SIGABRT and "qemu-system-x86_64: " in self.log.read_text(errors="replace")
 
     def wait_ready(self, seconds=BOOT_S):
         """Short tries: before the guest has a network, QEMU takes a connection and says nothing."""
