@@ -94,8 +94,9 @@ def refusals(browser, box):
     browser.click("#opens-person")
     answer(browser, box)
     secrets(browser, box)
+    vendor = f"https://{box.vendor.host}:{box.vendor.port}/v1"
     for css, text, good, sentence in (("#hosts", "https://a", "localhost, 127.0.0.1", "host names"),
-                                      ("#base-url", "ftp://x", f"https://{box.vendor.host}:{box.vendor.port}/v1", "base URL"),
+                                      ("#base-url", "ftp://x", vendor, "base URL"),
                                       ("#vendor", "two words", "mock", "vendor's name"), ("#port", "0", box.port, "port")):
         with tap.case(f"{css} with {text!r} is told its place"):
             browser.type(css, text)
@@ -163,7 +164,8 @@ def first_answer(browser, box, out, key):
         eventually(lambda: fingerprint(box) == shown, 10)
     with tap.case("lethe.json is the one that the box has"):
         box.token, box.ca = (out / "admin.token").read_text().strip(), out / "ca.crt"
-        equal(box.ask("GET", "/admin/v1/config/files/lethe.json", ca=box.ca)[1], json.loads((out / "lethe.json").read_text()))
+        stored = box.ask("GET", "/admin/v1/config/files/lethe.json", ca=box.ca)[1]
+        equal(stored, json.loads((out / "lethe.json").read_text()))
 
 
 def ctl(box, out, *words, stdin=None):
@@ -237,7 +239,8 @@ def by_passphrase(browser, folder):
             key = finish(browser, out)
         token = (out / "admin.token").read_text().strip()
         with tap.case("no secret left the browser in the clear"):
-            told_nothing(browser, (WORDS, FIRST_WORDS, box.vendor.key, key, key.split("_", 2)[2][:43], token, "PRIVATE KEY"))
+            told_nothing(browser, (WORDS, FIRST_WORDS, box.vendor.key, key, key.split("_", 2)[2][:43], token,
+                                   "PRIVATE KEY"))
         first_answer(browser, box, out, key)
         with tap.case("when it is set up, the page is the dashboard"):
             browser.open(box.admin_url + "/")
@@ -251,6 +254,8 @@ def by_passphrase(browser, folder):
         with tap.case("after a power cut it waits for a person, and says so on the page"):
             browser.open(box.admin_url + "/")
             eventually(lambda: browser.shown("#closed") and "vault unlock" in browser.text("#closed"), 20)
+        with tap.case("its one slot is of the passphrase, as hard to guess as lethectl makes it"):
+            equal([(s["kind"], s["ops"], s["mem_bytes"]) for s in box.setup()["slots"]], [("passphrase", 3, 256 << 20)])
         with tap.case("the passphrase of the try before opens nothing"):
             equal(unlock(box, out, FIRST_WORDS).returncode, 1)
         with tap.case("the passphrase that was typed last opens it, by lethectl, and it serves"):

@@ -62,11 +62,11 @@ def hashes(page):
                 equal(page.call("blake2b", "blake2b", data, digest, secret),
                       hashlib.blake2b(data, digest_size=digest, key=secret).digest())
     with tap.case("Argon2id is libsodium's crypto_pwhash"):
-        for words, passes, kib in ((b"long words", 1, 8192), ("Gr\u00fc\u00dfe \u2603".encode(), 3, 8192), (b"x" * 1024, 2, 9001),
-                                   (b"y", 4, 8195), (b"the parameters of --light", 3, 65536)):
+        for text, passes, kib in (("long words", 1, 8192), ("Gr\u00fc\u00dfe \u2603", 3, 8192), ("x" * 1024, 2, 9001),
+                                  ("y", 4, 8195), ("the parameters of --light", 3, 65536)):
             salt = os.urandom(16)
-            equal(page.call("argon2", "argon2id", words, salt, passes, kib * 1024),
-                  sealing.wrap_passphrase(words, salt, passes, kib * 1024))
+            equal(page.call("argon2", "argon2id", text.encode(), salt, passes, kib * 1024),
+                  sealing.wrap_passphrase(text.encode(), salt, passes, kib * 1024))
 
 
 def boxes(page):
@@ -96,10 +96,10 @@ def boxes(page):
 
 def names(page, folder):
     with tap.case("it takes as names and addresses what lethectl takes"):
-        rows = ["localhost", "relay.example.org", "*.example.org", "*", "*.", "a..b", "a.b.", ".a", "a b", "a_b", "-", "x" * 63,
-                "x" * 64, "1.2.3.4", "1.2.3", "1.2.3.256", "01.2.3.4", "::", "::1", "fe80::1:2", "1:2:3:4:5:6:7:8",
-                "1:2:3:4:5:6:7::", "1:2:3:4:5:6:7:8:9", "1::2::3", "1:2:3:4::5:6:7:8", "::ffff:1.2.3.4", "::1.2.3", ":1", "12345::", "g::", "a:1",
-                "https://a", "\u00e4.de"]
+        rows = ["localhost", "relay.example.org", "*.example.org", "*", "*.", "a..b", "a.b.", ".a", "a b", "a_b", "-",
+                "x" * 63, "x" * 64, "1.2.3.4", "1.2.3", "1.2.3.256", "01.2.3.4", "::", "::1", "fe80::1:2",
+                "1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7::", "1:2:3:4:5:6:7:8:9", "1::2::3", "1:2:3:4::5:6:7:8", "::ffff:1.2.3.4", "::1.2.3",
+                ":1", "12345::", "g::", "a:1", "https://a", "\u00e4.de"]
         for name in rows:
             r = subprocess.run([harness.BIN / "lethectl", "cert", "request", "--host", name, "--out", folder / "names"],
                                capture_output=True, text=True)
@@ -189,7 +189,26 @@ def certificates(page, folder, theirs):
             equal(hashlib.sha256(harness.ssl.PEM_cert_to_DER_cert(pair["certificate"])).hexdigest(), pair["fingerprint"])
 
 
+def words():
+    """What an owner reads, and what a passphrase costs to guess, is the same by both ways."""
+    source = {name: (harness.ROOT / "src" / name).read_text() for name in ("prog/lethectl_setup_ask.c", "prog/lethectl.h",
+                                                                          "admin/page/page.html", "admin/page/steps.js")}
+    said = re.sub(r'"\s*"', "", source["prog/lethectl_setup_ask.c"])
+    html = " ".join(re.sub(r"<[^>]+>", "", source["admin/page/page.html"]).split())
+    with tap.case("each way to open the vault has its sentence of lethectl"):
+        sentences = re.findall(r"  \d  [\w-]+: ([^\\]+)", said)
+        equal((len(sentences), [one for one in sentences if one not in html]), (3, []))
+    with tap.case("every question is lethectl's"):
+        asked = [one for one in re.findall(r'(?:line_ask|ask_name|ask_filled)\("([^"]+)"', said)]
+        equal((len(asked), [one for one in asked if one not in html]), (6, []))
+    with tap.case("a passphrase is stretched as much"):
+        numbers = [int(eval(one)) for one in re.findall(r"PASSPHRASE_\w+ = ([\d *]+);", source["prog/lethectl.h"])]
+        line = re.search(r"const PASSES = (.+?), MEMORY = (.+?), MEMORY_LIGHT = (.+?);", source["admin/page/steps.js"])
+        equal([int(eval(one)) for one in line.groups()], numbers)
+
+
 def main():
+    words()
     page = Page()
     try:
         hashes(page)

@@ -17,7 +17,7 @@ const SHORT_LIST = 'takes at most 8, each of at most 63 characters';
 // Where, whether it is good, and what is to be done. `a` is what answers() gives.
 const RULES = [
   ['compared', () => at('compared').checked, 'Compare the fingerprints first: in the browser, and on the console.'],
-  ['claim', () => value('claim') !== '', 'Type the claim code that the console shows.'],
+  ['claim', () => /^[A-Za-z2-7 -]{8,63}$/.test(value('claim')), 'Type the claim code that the console shows.'],
   ['opens-person', a => a.opens !== undefined, 'Choose how the vault shall open after a power cut.'],
   ['hosts', a => a.hosts !== null, 'Up to 16 host names or addresses, without https:// and ports.'],
   ['vendor', a => isPlainName(a.vendor), `The vendor's name ${NAME}.`],
