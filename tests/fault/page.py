@@ -98,8 +98,8 @@ def names(page, folder):
     with tap.case("it takes as names and addresses what lethectl takes"):
         rows = ["localhost", "relay.example.org", "*.example.org", "*", "*.", "a..b", "a.b.", ".a", "a b", "a_b", "-",
                 "x" * 63, "x" * 64, "1.2.3.4", "1.2.3", "1.2.3.256", "01.2.3.4", "::", "::1", "fe80::1:2",
-                "1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7::", "1:2:3:4:5:6:7:8:9", "1::2::3", "1:2:3:4::5:6:7:8", "::ffff:1.2.3.4", "::1.2.3",
-                ":1", "12345::", "g::", "a:1", "https://a", "\u00e4.de"]
+                "1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7::", "1:2:3:4:5:6:7:8:9", "1::2::3", "1:2:3:4::5:6:7:8", "::ffff:1.2.3.4",
+                "::1.2.3", ":1", "12345::", "g::", "a:1", "https://a", "\u00e4.de"]
         for name in rows:
             r = subprocess.run([harness.BIN / "lethectl", "cert", "request", "--host", name, "--out", folder / "names"],
                                capture_output=True, text=True)
