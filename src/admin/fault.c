@@ -39,8 +39,8 @@ static const admin_fault rows[] = {
         {ERR_BOX_BUSY, 409, "box_busy", "Another update is on its way to this box. Try again when it has ended."},
         {ERR_BOX_LATE, 504, "box_timeout", "The box did not answer in time. What was asked may still happen."},
         {ERR_NO_CHOICE, 422, "no_choice",
-         "Nothing was stored: choose first how the vault opens after a power cut. Send \"opens\" as \"person\" (somebody "
-         "types the passphrase), \"key-file\" (a stick holds it) or \"tpm\"."},
+         "Nothing was stored: choose first how the vault opens after a power cut. Send \"opens\" as \"person\" "
+         "(somebody types the passphrase), \"key-file\" (a stick holds it) or \"tpm\"."},
         {ERR_LAST_SLOT, 409, "last_slot", "The last passphrase or key file of the vault stays. Add another one first."},
         {ERR_NO_TPM, 409, "no_tpm",
          "This box has no TPM. Switch it on in the firmware's set-up, or add one to the machine."},

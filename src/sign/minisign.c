@@ -158,8 +158,8 @@ err minisign_verify(view public_file, view signature_file, view file)
         TRY(base64_line(&signature_file, line, sizeof line));
         TRY(comment_line(&signature_file, VIEW(TRUSTED), &trusted));
         TRY(base64_line(&signature_file, global, sizeof global));
-        /* The tool's own comment has tabs in it, and a person's whatever the person wrote: it is signed, and nobody reads
-         * it here. */
+        /* The tool's own comment has tabs in it, and a person's whatever the person wrote: it is signed, and nobody
+         * reads it here. */
         if (public_file.len > 0 || signature_file.len > 0 || trusted.len > MINISIGN_TRUSTED_MAX)
                 return FAIL(BAD_FILE);
         const bool hashed = memcmp(line, prehashed, sizeof prehashed) == 0;

@@ -46,7 +46,8 @@ static void test_state(void)
         tap_ok(f.count == 1, SUBJECT, "names that only resemble it are others");
         volume("vda3", "DEVNAME=vda3\nPARTNAME=lethe-state\n", "131071\n");
         disks_find_state(tree_root, &f);
-        tap_ok(failed(disks_judge_state(&f, &why)) && text_contains(notice_view(&why), VIEW("too small: make it 64 MiB")),
+        tap_ok(failed(disks_judge_state(&f, &why))
+                       && text_contains(notice_view(&why), VIEW("too small: make it 64 MiB")),
                SUBJECT, "it must hold the vault and what the box keeps of itself");
         volume("sda1", "DEVNAME=sda1\nPARTNAME=lethe-state\n", "131072\n");
         disks_find_state(tree_root, &f);

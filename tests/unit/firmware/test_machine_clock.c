@@ -107,7 +107,8 @@ static void test_dates(void)
                "two that agree are not believed against them by more than a day");
         machine_hear_time(&m, &(net_word){.kind = NET_NO_TIME}, clock_ms());
         tell(dates(-500));
-        tap_ok(says("No time server answers") && m.dates.agree == 2, SUBJECT, "what was said before the last word is not judged again");
+        tap_ok(says("No time server answers") && m.dates.agree == 2, SUBJECT,
+               "what was said before the last word is not judged again");
         machine_hear_time(&m, &a_day_on, clock_ms() + 7200001);
         tap_ok(says("it takes two that agree"), SUBJECT, "after two hours they say nothing any more");
         close(m.kept_fd);

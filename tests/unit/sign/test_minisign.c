@@ -190,7 +190,8 @@ static void test_tool_signs(const char *how, const char *words)
         }
         put(folder, "f", view_of_text(file));
         snprintf(command, sizeof command,
-                 "cd %s && { minisign -G -W -p f.pub -s f.key && minisign -S %s -s f.key -m f -x f.sig; } >/dev/null 2>&1",
+                 "cd %s && { minisign -G -W -p f.pub -s f.key && minisign -S %s -s f.key -m f -x f.sig; } "
+                 ">/dev/null 2>&1",
                  folder, how);
         uint8_t bytes[2048], public_bytes[256];
         bool made = system(command) == 0;
