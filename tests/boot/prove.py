@@ -1,5 +1,5 @@
-"""make prove-zero-log: everything that is said to the booted image, by every end that it may come to, and then searched
-for in every medium. Writes what was found, by medium and form.
+"""make prove-zero-log: everything that is said to the booted image, by the ends of zero_log.py and abnormal.py, and then
+searched for in every medium. Writes what was found, by medium and form.
 
     prove.py [--runs N] [--later SECONDS] --report FILE      FILE.md and FILE.json; exit status 0: nothing was found, and
                                                              each control found more than a hundred
@@ -53,18 +53,20 @@ def one_run(tap, later_s, made, kills):
 
 
 def table(rows):
+    """A dash: not searched for there, or nothing was planted."""
     forms = list(dict.fromkeys(form for row in rows for form in row["forms"]))
-    lines = ["| medium | bytes searched | " + " | ".join(forms) + " |", "|---|---|" + "---|" * len(forms)]
+    lines = ["| medium | bytes searched | planted, found | " + " | ".join(forms) + " |", "|---|---|---|" + "---|" * len(forms)]
     for row in rows:
-        lines.append(f"| {row['medium']} | {row['bytes']} | " +
-                     " | ".join(str(row["forms"].get(form, 0)) for form in forms) + " |")
+        lines.append(f"| {row['medium']} | {row['bytes']} | {row['planted'] or '-'} | " +
+                     " | ".join(str(row["forms"].get(form, "-")) for form in forms) + " |")
     return lines
 
 
 def report(path, runs):
     path.with_suffix(".json").write_text(json.dumps(runs, indent=1) + "\n")
     lines = ["# Zero-log proof", "", "Pieces of 16 bytes and more that were found, by medium and form. Each form of each "
-             "marker was searched for; a control is the same search on programs that do not wipe.", ""]
+             "marker was searched for; a control is the same search on programs that do not wipe. What was planted is in a "
+             "copy of the medium, a marker in each form and a TLS secret: all of it must be found.", ""]
     for number, parts in enumerate(runs, 1):
         for name, rows in parts.items():
             lines += [f"## Run {number}: {name}, {sum(row['found'] for row in rows)} found", "", *table(rows), ""]

@@ -1,17 +1,59 @@
-"""The search for what was said to a box, by medium and form, and for the secrets of TLS connections that are closed."""
+"""The search for what was said to a box, by medium and form, and for the secrets of TLS connections that are closed.
 
+What a medium is searched for is also planted in a copy of it, in every form: who would not find that is no witness. Memory
+has a control of another kind, the programs that do not wipe.
+"""
+
+import base64
+import ctypes
+import functools
 import hashlib
 import hmac
 import mmap
+import os
 import pathlib
 import struct
+import subprocess
 import sys
+import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "client"), str(HERE.parent / "audit")]
 
 import box as boxes  # noqa: E402
-from canary import Hunt  # noqa: E402
+from canary import WINDOW, Hunt  # noqa: E402
+
+SECRET, HITS_MOST = "TLS secret", 10000
+LARGE = 16 << 20
+
+
+class Needle(ctypes.Structure):
+    _fields_ = [("bytes", ctypes.c_char_p), ("len", ctypes.c_size_t)]
+
+
+class Found(ctypes.Structure):
+    _fields_ = [("at", ctypes.c_size_t), ("which", ctypes.c_size_t)]
+
+
+@functools.cache
+def library():
+    with tempfile.TemporaryDirectory() as folder:
+        out = pathlib.Path(folder) / "find_many.so"
+        subprocess.run(["gcc", "-std=c23", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o", out,
+                        HERE / "find_many.c"], check=True)
+        loaded = ctypes.CDLL(str(out))
+    loaded.find_many.restype = ctypes.c_size_t
+    return loaded
+
+
+def find_many(data, secrets):
+    """(name, where) of each of these byte strings in bytes, or in a map that may be written to."""
+    names, found = list(secrets), (Found * HITS_MOST)()
+    rows = (Needle * len(names))(*(Needle(secrets[name], len(secrets[name])) for name in names))
+    text = ctypes.c_char_p(data) if isinstance(data, bytes) else (ctypes.c_char * len(data)).from_buffer(data)
+    size = ctypes.c_size_t
+    count = library().find_many(text, size(len(data)), rows, size(len(names)), found, size(HITS_MOST))
+    return [(names[one.which], one.at) for one in found[:min(count, HITS_MOST)]]
 
 
 class Search:
@@ -20,37 +62,82 @@ class Search:
     def __init__(self):
         self.hunt, self.rows, self.secrets = Hunt(), [], {}
 
-    def look(self, data, medium):
-        before, searched = len(self.hunt.hits), self.hunt.searched
+    def _hits(self, data, medium):
+        before = len(self.hunt.hits)
         self.hunt.look(data, lambda at: f"{medium} at {at:#x}")
-        self._look_for_secrets(data, medium)
-        found = self.hunt.hits[before:]
-        names = [form.name for form in self.hunt.forms] + (["TLS secret"] if self.secrets else [])
+        for name, at in find_many(data, self.secrets):
+            self.hunt.hits.append(f"{medium} at {at:#x}: {len(self.secrets[name])} bytes of {name!r}, {SECRET}")
+        return self.hunt.hits[before:]
+
+    def _row(self, data, medium, planted):
+        found = self._hits(data, medium)
+        names = [form.name for form in self.hunt.forms] + ([SECRET] if self.secrets else [])
         forms = {name: sum(row.endswith(f", {name}") for row in found) for name in names}
-        self.rows.append({"medium": medium, "bytes": self.hunt.searched - searched, "found": len(found), "forms": forms})
+        self.rows.append({"medium": medium, "bytes": len(data), "found": len(found), "forms": forms, "planted": planted})
         return found
 
-    def _look_for_secrets(self, data, medium):
-        for name, secret in self.secrets.items():
-            at = data.find(secret)
-            while at >= 0:
-                self.hunt.hits.append(f"{medium} at {at:#x}: {len(secret)} bytes of {name!r}, TLS secret")
-                at = data.find(secret, at + 1)
+    def look(self, data, medium):
+        return self._row(data, medium, Planted().in_text(data))
 
-    def file(self, path, medium):
-        with open(path, "rb") as file:
-            if path.stat().st_size == 0:
-                return self.look(b"", medium)
-            with mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as data:
-                return self.look(data, medium)
+    def file(self, path, medium, control=True):
+        if path.stat().st_size == 0:
+            return self.look(b"", medium)
+        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) as data:
+            found = self._row(data, medium, None)
+            if control:
+                self.rows[-1]["planted"] = Planted().in_map(data)
+            return found
 
     def memory(self, box, medium):
         file = box.dir / "memory"
         box.memory(file)
         try:
-            return self.file(file, medium)
+            return self.file(file, medium, control=False)
         finally:
             file.unlink()
+
+
+class Planted:
+    """One marker for each form, and a secret: the search must find all of them."""
+
+    def __init__(self):
+        self.search, self.pieces = Search(), {}
+        for form in self.search.hunt.forms:
+            self._add(form.name, form.encode)
+        for at in range(3):
+            self._add(f"base64 behind {at}", lambda text, at=at: base64.b64encode(bytes(at) + text.encode()))
+        self._add("a window", lambda text: text[7:7 + WINDOW].encode())
+        self._add("folded", lambda text: f"{text[:len(text) // 2]}\r\n {text[len(text) // 2:]}".encode())
+        self.search.secrets = {SECRET: os.urandom(32)}
+        self.pieces[SECRET] = self.search.secrets[SECRET]
+
+    def _add(self, name, shape):
+        self.pieces[name] = shape(self.search.hunt.marker(name))
+
+    def bytes(self):
+        return b"\n".join([b"", *self.pieces.values(), b""])
+
+    def missing(self, data):
+        found = self.search._hits(data, "a copy")
+        return [name for name in self.pieces if not any(f" bytes of {name!r}, " in row for row in found)]
+
+    def _judged(self, data):
+        missing = self.missing(data)
+        if missing:
+            raise AssertionError(f"the search passes by what was planted: {missing}")
+        return len(self.pieces)
+
+    def in_text(self, data):
+        half = len(data) // 2
+        return self._judged(bytes(data[:half]) + self.bytes() + bytes(data[half:]))
+
+    def in_map(self, data):
+        """The map is a copy: what is written to it goes to no file."""
+        if len(data) < LARGE:
+            return self.in_text(data)
+        half, piece = len(data) // 2, self.bytes()
+        data[half:half + len(piece)] = piece
+        return self._judged(data)
 
 
 def expand(secret, label, length, digest):
