@@ -3,7 +3,7 @@
 """The canary proof for ends that nobody planned: roles that are killed with exchanges in their hands, memory that runs
 out, a kernel that gives up, a machine that hangs until its watchdog bites, that is reset, switched off, or loses its power.
 Nothing of what was said may stand in memory, on the disk, on the console or on the wire outside TLS afterwards; nor any
-secret of a TLS connection that is closed.
+secret of a TLS connection that is closed, to a caller, to management or to the vendor.
 
 prove.py kills every role by every signal (make prove-zero-log); here are those that hold most.
 """
@@ -19,9 +19,10 @@ TOP = HERE.parent.parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "client"), str(HERE.parent / "audit")]
 
 import troubled  # noqa: E402
-from stuck import get_stuck  # noqa: E402
+from capture import Capture  # noqa: E402
 from load import CHAT, Line, request, user  # noqa: E402
-from search import Search, outside_state, tls_secrets  # noqa: E402
+from search import SECRET, Search, outside_state  # noqa: E402
+from stuck import get_stuck  # noqa: E402
 from tap import Tap, holds  # noqa: E402
 
 MODELS = {"chat": "mock-1", "slow": "mock:gap_ms=100,first_byte_ms=100,events=300"}
@@ -29,7 +30,7 @@ ROLES = ("lethe-relay", "lethe-keeper", "lethe-resolver", "lethe-admin", "lethed
 SOME = [("lethe-relay", signal.SIGKILL), ("lethe-relay", signal.SIGSEGV), ("lethe-keeper", signal.SIGKILL),
         ("lethed", signal.SIGKILL)]
 EVERY = [(role, number) for role in ROLES for number in (signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT)]
-SOON_S, SERVES_S, MEMORY_MIB = 1.0, 150, 320
+LEAVE_S, SOON_S, SERVES_S, MEMORY_MIB = 0.2, 1.0, 150, 320
 STUCK_S = 15  # firmware/watchdog: fed every 10 s, bites after 60
 PANIC_S = 10  # firmware/cmdline: panic=10
 CONTROL_LEAST = 100
@@ -48,18 +49,12 @@ def in_hand(box, search, what):
 
 
 def whole(box, search, what):
-    """One exchange from its beginning to its end, on a connection whose secrets are kept here and closed there."""
-    log = box.dir / "tls.keys"
-    log.unlink(missing_ok=True)
-    context = box.tls()
-    context.keylog_filename = str(log)
-    line = Line(box, timeout=20, context=context).open()
+    """One exchange from its beginning to its end, on a connection that is closed then."""
+    line = Line(box, timeout=20).open()
     marker = search.hunt.marker(what)
     answer = line.ask(CHAT, {"model": "chat", "messages": user(f"Remember {marker}.")})
     holds(answer.status == 200 and marker.encode() in answer.body, f"{answer.status} {answer.body[:200]}")
     line.close()
-    search.secrets = tls_secrets(log)
-    return line
 
 
 def serves_again(box, search, what):
@@ -74,15 +69,22 @@ def serves_again(box, search, what):
             time.sleep(0.2)
 
 
+def left(box, search, lines, medium):
+    """Memory a second after the last connection to the box and from it has closed; all their secrets are searched for."""
+    for line in lines:
+        line.close()
+    time.sleep(LEAVE_S)
+    search.secrets |= box.close_vendors() | box.closed_callers()
+    time.sleep(SOON_S)
+    return search.memory(box, medium)
+
+
 def hurt(box, search, what, trouble):
     """Exchanges in hand, trouble, service again; then nothing may be there."""
     lines = in_hand(box, search, what)
     holds(trouble() > 0, "nobody was hit")
     serves_again(box, search, what)
-    for line in lines:
-        line.close()
-    time.sleep(SOON_S)
-    return search.memory(box, f"memory 1 s after {what}")
+    return left(box, search, lines, f"memory 1 s after {what}")
 
 
 def scenes(box, kills):
@@ -98,10 +100,7 @@ def given_up(box, search):
     for number, line in enumerate(lines):
         line.write(text[:len(text) // 2 + number * 97])
     time.sleep(0.3)
-    for line in lines:
-        line.close()
-    time.sleep(SOON_S)
-    return search.memory(box, "memory 1 s after requests were given up")
+    return left(box, search, lines, "memory 1 s after requests were given up")
 
 
 def reset(box, search):
@@ -109,10 +108,7 @@ def reset(box, search):
     lines = in_hand(box, search, "a reset")
     box.monitor.do("system_reset")
     serves_again(box, search, "a reset")
-    for line in lines:
-        line.close()
-    time.sleep(SOON_S)
-    return search.memory(box, "memory 1 s after it served again")
+    return left(box, search, lines, "memory 1 s after it served again")
 
 
 def judged(tap, search, name, act):
@@ -128,10 +124,7 @@ def panic(box, search):
     box.wait_console("Kernel panic", SERVES_S)
     time.sleep(PANIC_S)
     serves_again(box, search, "a panic")
-    for line in lines:
-        line.close()
-    time.sleep(SOON_S)
-    return search.memory(box, "memory 1 s after it served again, from a panic")
+    return left(box, search, lines, "memory 1 s after it served again, from a panic")
 
 
 def watchdog(box, search):
@@ -143,14 +136,21 @@ def watchdog(box, search):
     holds(len((box.dir / "console.log").read_bytes()) == began, "the machine goes on")
     serves_again(box, search, "the watchdog")
     holds(len((box.dir / "console.log").read_bytes()) > began, "the machine was not started again")
-    for line in lines:
-        line.close()
-    time.sleep(SOON_S)
-    return search.memory(box, "memory 1 s after it served again, from the watchdog")
+    return left(box, search, lines, "memory 1 s after it served again, from the watchdog")
+
+
+def off(box, search):
+    """As memory is when the machine would go dark: nobody holds a connection any more."""
+    search.secrets |= box.close_vendors() | box.closed_callers()
+    return search.memory(box, "memory at power-off")
+
+
+def boxed(image):
+    return troubled.Troubled(models=MODELS, boot="kernel", image=image, memory_mib=MEMORY_MIB)
 
 
 def go_through(tap, search, image, kills):
-    with troubled.Troubled(models=MODELS, boot="kernel", image=image, memory_mib=MEMORY_MIB) as box:
+    with boxed(image) as box:
         judged(tap, search, "requests were given up and nobody came after", lambda: given_up(box, search))
         for name, trouble in scenes(box, kills):
             judged(tap, search, name, lambda n=name, t=trouble: hurt(box, search, n, t))
@@ -162,7 +162,7 @@ def go_through(tap, search, image, kills):
             whole(box, search, "last before the button")
             box.monitor.do("system_powerdown")
             box.wait_down()
-        judged(tap, search, "memory when the power goes", lambda: search.memory(box, "memory at power-off"))
+        judged(tap, search, "memory when the power goes", lambda: off(box, search))
         box.cut_power()
         box.start()
         with tap.case("the power is cut, and it comes back"):
@@ -170,18 +170,36 @@ def go_through(tap, search, image, kills):
             box.cut_power()
             for line in lines:
                 line.close()
-            disk = box.dir / "disk.raw"
-            holds(outside_state(disk) == outside_state(image / "lethe.raw"), "the disk was written outside the state")
-        for path, medium in ((disk, "disk"), (box.dir / "console.log", "serial console"), (box.wire, "wire")):
-            judged(tap, search, medium, lambda p=path, m=medium: search.file(p, m))
-        box.start()
-        with tap.case("it serves after the power cut"):
+            box.start()
             whole(box, search, "after the power cut")
+            box.cut_power()
+        kept(tap, search, box, image)
+
+
+def kept(tap, search, box, image):
+    """What stays of all that was played, and all starts of the machine."""
+    disk, wires = box.dir / "disk.raw", box.of_all_starts("wire.pcap")
+    search.secrets |= box.close_vendors() | box.closed_callers()
+    with tap.case("the disk is as it was but for the state partition"):
+        holds(outside_state(disk) == outside_state(image / "lethe.raw"), "the disk was written outside the state")
+    judged(tap, search, "disk", lambda: search.file(disk, "disk"))
+    for name, files in (("serial console", box.of_all_starts("console.log")), ("wire", wires)):
+        for number, file in enumerate(files, 1):
+            medium = f"{name}, start {number}"
+            judged(tap, search, medium, lambda p=file, m=medium: search.file(p, m))
+    with tap.case("the wire carried TLS, and beside it what a network needs alone"):
+        encrypted(wires)
+
+
+def encrypted(wires):
+    seen = [Capture(file) for file in wires]
+    holds(not any(one.odd for one in seen), [row for one in seen for row in one.odd][:5])
+    holds(all(one.data for one in seen), [(one.frames, one.data) for one in seen])
 
 
 def control(search, image):
     """The programs that do not wipe, at a moment when nothing has made the kernel wipe for them."""
-    with troubled.Troubled(models=MODELS, boot="kernel", image=image, memory_mib=MEMORY_MIB) as box:
+    with boxed(image) as box:
         lines = [Line(box, timeout=20).open() for _ in range(20)]
         for number, line in enumerate(lines):
             line.send(CHAT, {"model": "chat", "messages": user(search.hunt.marker(f"control {number}") * 20)})
@@ -189,6 +207,7 @@ def control(search, image):
             holds(line.answer().status == 200, "no answer")
             line.close()
         whole(box, search, "control, the last")
+        search.secrets |= box.closed_callers()
         time.sleep(SOON_S)
         search.memory(box, "memory after 1 s")
 
@@ -201,7 +220,7 @@ def main():
         image = troubled.make_image(pathlib.Path(scratch) / "nowipe", TOP / "build/nowipe/bin")
         with tap.case("without wiping the same search finds words and secrets of closed connections"):
             control(found_out, image)
-            secrets = sum(row.endswith("TLS secret") for row in found_out.hunt.hits)
+            secrets = sum(row.endswith(SECRET) for row in found_out.hunt.hits)
             holds(len(found_out.hunt.hits) > CONTROL_LEAST and secrets > 0, f"{len(found_out.hunt.hits)}, {secrets}")
     return tap.done()
 

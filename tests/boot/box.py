@@ -3,7 +3,7 @@
     with Box(models={"chat": "mock-1"}) as box:
         box.base_url, box.key, box.vendor     as of harness.Relay: the ports are forwarded, the vendors stay out here
         box.memory(file)                      all of the guest's memory, while it stands still
-        box.screen()                          a picture of what is on its screen (PPM)
+        box.screen_text()                     what is on its screen, where that is one of VGA text
 
 A box is a Relay whose lethed runs in a virtual machine: the same configuration lies on a drive that is named LETHECFG, the
 same vault in the state partition of a copy of build/image/lethe.raw. `boot` is how it comes up: "bios", "uefi", or "kernel"
@@ -34,6 +34,7 @@ IMAGE = pathlib.Path(os.environ.get("LETHE_IMAGE") or harness.ROOT / "build/imag
 OUTSIDE = "10.0.2.2"
 BOX_CONF = "address 10.0.2.15/24\ngateway 10.0.2.2\nresolver 10.0.2.3\n"
 UEFI_CODE, UEFI_VARS = "/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"
+SCREEN_AT, SCREEN_BYTES = 0xb8000, 0x8000
 BOOT_S, OFF_S = 90, 60
 
 
@@ -175,8 +176,19 @@ class Box(harness.Relay):
                             ((self.port, 8443), (self.admin_port, 9443)))
         return ["-netdev", f"user,id=net,{forwards}", "-device", f"{self.card},netdev=net,romfile="]
 
+    def put_away(self, name):
+        """What an earlier start wrote there keeps a number: QEMU begins the file anew, and who waits for words in it must
+        not find old ones."""
+        if (self.dir / name).exists():
+            (self.dir / name).rename(self.dir / f"{name}.{len(self.of_all_starts(name))}")
+
+    def of_all_starts(self, name):
+        """The files of that name, the oldest first."""
+        return sorted(self.dir.glob(f"{name}.*"), key=lambda file: int(file.suffix[1:])) + [self.dir / name]
+
     def start(self, wait=True):
         drive = self.config_drive()
+        self.put_away("console.log")
         monitor = self.dir / "monitor"
         monitor.unlink(missing_ok=True)
         command = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-machine", self.machine, "-m", f"{self.memory_mib}M",
@@ -250,10 +262,11 @@ class Box(harness.Relay):
         if running:
             self.monitor.do("cont")
 
-    def screen(self):
-        file = self.dir / "screen.ppm"
-        self.monitor.do("screendump", filename=str(file))
-        return file.read_bytes()
+    def screen_text(self):
+        """What a screen of VGA text holds, and what has scrolled off it: every second byte, between them are the colours."""
+        file = self.dir / "screen.text"
+        self.monitor.do("pmemsave", val=SCREEN_AT, size=SCREEN_BYTES, filename=str(file))
+        return file.read_bytes()[::2]
 
     def stop(self):
         """Presses the power button, as an owner would. Returns QEMU's exit status; -1: it had to be killed."""

@@ -7,15 +7,15 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "client"), str(HERE.parent / "audit")]
 
-import box as boxes  # noqa: E402
 from load import CHAT, Line, user  # noqa: E402
 from swtpm import SoftTpm  # noqa: E402
 from tap import holds  # noqa: E402
+from watched import Watched  # noqa: E402
 
 EXCHANGES = 5
 
 
-class Measured(boxes.Box):
+class Measured(Watched):
     def start(self, wait=True):
         self.tpm = SoftTpm(self.dir)
         self.devices = self.tpm.start()
@@ -36,6 +36,7 @@ def converse(search):
             answer = line.ask(CHAT, {"model": "chat", "messages": user(f"Remember {marker}."), "stream": number % 2 == 1})
             holds(answer.status == 200, f"{answer.status}")
             line.close()
+        search.secrets |= box.close_vendors() | box.closed_callers()
         time.sleep(1)
         search.memory(box, "memory after 1 s, started by UEFI")
         box.stop()

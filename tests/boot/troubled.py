@@ -10,8 +10,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parent.parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "client")]
 
-import box as boxes  # noqa: E402
 from tap import holds  # noqa: E402
+from watched import Watched  # noqa: E402
 
 ANSWER_S, DOWN_S = 60, 60
 
@@ -30,17 +30,15 @@ def make_image(folder, programs=TOP / "build/bin"):
     return folder / "image"
 
 
-class Troubled(boxes.Box):
+class Troubled(Watched):
     # It stands still where it would go down, and starts again in the same memory where it would be reset.
     ending = ["-action", "shutdown=pause,watchdog=reset"]
 
     def start(self, wait=True):
         self.line = self.dir / "trouble"
         self.line.unlink(missing_ok=True)
-        self.wire = self.dir / "wire.pcap"
         self.devices = ["-device", "i6300esb", "-chardev", f"socket,id=trouble,path={self.line},server=on,wait=off",
-                        "-device", "isa-serial,chardev=trouble,index=1",
-                        "-object", f"filter-dump,id=wire,netdev=net,file={self.wire}"]
+                        "-device", "isa-serial,chardev=trouble,index=1"]
         super().start(wait)
 
     def trouble(self, words):
