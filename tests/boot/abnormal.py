@@ -23,12 +23,15 @@ from capture import Capture  # noqa: E402
 from load import CHAT, Line, request, user  # noqa: E402
 from search import SECRET, Search, outside_state  # noqa: E402
 from stuck import get_stuck  # noqa: E402
-from tap import Tap, holds  # noqa: E402
+from tap import Tap, eventually, holds  # noqa: E402
 
 MODELS = {"chat": "mock-1", "slow": "mock:gap_ms=100,first_byte_ms=100,events=300"}
-ROLES = ("lethe-relay", "lethe-keeper", "lethe-resolver", "lethe-admin", "lethed")
+# The network role runs where it has something to ask for.
+BOX_CONF = "address dhcp\n"
+# lethed starts the first four, PID 1 the rest.
+ROLES = ("lethe-relay", "lethe-keeper", "lethe-resolver", "lethe-admin", "lethed", "lethe-console", "lethe-network")
 SOME = [("lethe-relay", signal.SIGKILL), ("lethe-relay", signal.SIGSEGV), ("lethe-keeper", signal.SIGKILL),
-        ("lethed", signal.SIGKILL)]
+        ("lethed", signal.SIGKILL), ("lethe-network", signal.SIGKILL)]
 EVERY = [(role, number) for role in ROLES for number in (signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT)]
 LEAVE_S, SOON_S, SERVES_S, MEMORY_MIB = 0.2, 1.0, 150, 320
 STUCK_S = 15  # firmware/watchdog: fed every 10 s, bites after 60
@@ -87,9 +90,17 @@ def hurt(box, search, what, trouble):
     return left(box, search, lines, f"memory 1 s after {what}")
 
 
+def killed(box, role, number):
+    """Returns how many were hit, when a new one runs."""
+    before = box.trouble(f"newest {role}")
+    hit = box.trouble(f"kill {role} {int(number)}")
+    eventually(lambda: box.trouble(f"newest {role}") > before, SERVES_S)
+    return hit
+
+
 def scenes(box, kills):
     for role, number in kills:
-        yield f"{role} got {signal.Signals(number).name}", lambda r=role, n=number: box.trouble(f"kill {r} {int(n)}")
+        yield f"{role} got {signal.Signals(number).name}", lambda r=role, n=number: killed(box, r, n)
     yield "memory ran out", lambda: box.trouble("eat")
 
 
@@ -146,7 +157,7 @@ def off(box, search):
 
 
 def boxed(image):
-    return troubled.Troubled(models=MODELS, boot="kernel", image=image, memory_mib=MEMORY_MIB)
+    return troubled.Troubled(models=MODELS, boot="kernel", image=image, memory_mib=MEMORY_MIB, box_conf=BOX_CONF)
 
 
 def go_through(tap, search, image, kills):

@@ -1,11 +1,13 @@
 /* Stands before the image's own PID 1: leaves a child behind that makes trouble when the second serial line says so,
- * and becomes PID 1 itself. All else of the image is as it is.
+ * puts the image's own back in its place, and becomes it. All else of the image is as it is, roles that PID 1 starts of
+ * itself among it.
  *
  *   kill PROGRAM NUMBER     sends the signal to every process of that name
+ *   newest PROGRAM          says the highest process id of that name, or 0
  *   eat                     takes memory until the kernel has killed somebody, and gives it back
  *   panic                   the kernel gives up, and starts the machine again after its ten seconds
  *
- * Each is answered by one line: "done COUNT". */
+ * Each is answered by one line: "done NUMBER". */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +17,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysinfo.h>
 #include <termios.h>
 #include <unistd.h>
@@ -41,16 +42,24 @@ static bool named(const char *pid, const char *name)
         return n > 0 && strcspn(text, "\n") == strlen(name) && strncmp(text, name, strlen(name)) == 0;
 }
 
-static int each(const char *name, int signal)
+typedef struct crowd {
+        int count, newest;
+} crowd;
+
+static crowd each(const char *name, int signal)
 {
-        int  count = 0;
-        DIR *all = opendir("/proc");
-        for (struct dirent *row; all && (row = readdir(all));)
-                if (row->d_name[0] >= '1' && row->d_name[0] <= '9' && named(row->d_name, name))
-                        count += kill(atoi(row->d_name), signal) == 0;
+        crowd c = {};
+        DIR  *all = opendir("/proc");
+        for (struct dirent *row; all && (row = readdir(all));) {
+                if (row->d_name[0] < '1' || row->d_name[0] > '9' || !named(row->d_name, name))
+                        continue;
+                int pid = atoi(row->d_name);
+                c.count += kill(pid, signal) == 0;
+                c.newest = pid > c.newest ? pid : c.newest;
+        }
         if (all)
                 closedir(all);
-        return count;
+        return c;
 }
 
 static long killed_by_kernel(void)
@@ -101,7 +110,9 @@ static int obey(const char *line)
         char name[32];
         int  number;
         if (sscanf(line, "kill %31s %d", name, &number) == 2)
-                return each(name, number);
+                return each(name, number).count;
+        if (sscanf(line, "newest %31s", name) == 1)
+                return each(name, 0).newest;
         if (strncmp(line, "panic", 5) == 0)
                 return panic();
         return strncmp(line, "eat", 3) == 0 ? eat() : -1;
@@ -122,15 +133,22 @@ static int obey(const char *line)
         _exit(1);
 }
 
-int main(void)
+/* A file that is gone while it runs would keep PID 1 from making the root read-only: this one gets another name. */
+static void put_back(void)
 {
         size_t len = (size_t)(init_end - init_begin);
-        int    own = memfd_create("init", MFD_CLOEXEC);
-        if (own < 0 || write(own, init_begin, len) != (ssize_t)len)
+        if (rename("/init", "/trouble") != 0)
                 abort();
+        int file = open("/init", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
+        if (file < 0 || write(file, init_begin, len) != (ssize_t)len || fchmod(file, 0755) != 0 || close(file) != 0)
+                abort();
+}
+
+int main(void)
+{
+        put_back();
         if (fork() == 0)
                 listen_for_trouble();
-        char *argv[] = {"/init", nullptr}, *envp[] = {nullptr};
-        syscall(SYS_execveat, own, "", argv, envp, 0x1000 /* AT_EMPTY_PATH */);
+        execve("/init", (char *[]){"/init", nullptr}, (char *[]){nullptr});
         abort();
 }
