@@ -28,6 +28,10 @@ SETTINGS = re.compile(r'\{"([a-z0-9_./*-]+)",\s+"([^"]*)"\}')
 STATUS = ("Uid", "Gid", "Groups", "NoNewPrivs", "Seccomp", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
 REFUSED = {"EPERM", "EACCES", "ENOENT", "EROFS", "ENOSPC", "ENOSYS"}
 LISTEN, UNCONNECTED = "0A", "07"
+# So the network role runs too.
+BOX_CONF = "address dhcp\n"
+ROLES = {"lethed", "lethe-keeper", "lethe-admin", "lethe-relay", "lethe-resolver", "lethe-console", "lethe-network"}
+IP, ARP = "0800", "0806"
 
 
 def program(source, out):
@@ -118,7 +122,7 @@ def golden(report):
 
 @contextlib.contextmanager
 def observed():
-    with boxes.Box(start=False) as box:
+    with boxes.Box(start=False, box_conf=BOX_CONF) as box:
         box.image = observed_image(box.dir)
         # `-serial` again is the second line.
         box.devices = ["-serial", f"file:{box.dir}/observed"]
@@ -143,13 +147,12 @@ def judge(tap, report):
                 equal((name, settings[name]), (name, value.split()))
         equal(settings["kernel/modules_disabled"], ["1"])
         equal(report.of("modules"), ["are gone"])
-    with tap.case("nobody but two TCP ports, of both families, waits for strangers"):
-        equal([row for row in report.listeners() if row[0].startswith("tcp")], [("tcp6", 8443), ("tcp6", 9443)])
+    with tap.case("two TCP ports of both families wait for strangers, and the network role for DHCP and ARP; nobody else"):
+        equal(report.listeners(), [("packet", IP), ("packet", ARP), ("tcp6", 8443), ("tcp6", 9443)])
     with tap.case("no role has a capability, each has a filter, and cannot get more"):
-        rows = [row for row in report.processes() if row.startswith("process ") and " lethe" in row]
+        rows = [row for row in report.processes() if row.startswith("process ") and not row.startswith("process init ")]
         names = {row.split()[1] for row in rows}
-        holds({"lethed", "lethe-keeper", "lethe-admin", "lethe-relay", "lethe-resolver", "lethe-console"} <= names,
-              names)
+        equal(names, ROLES)
         for row in rows:
             for words in ("CapEff=0000000000000000", "CapPrm=0000000000000000", "CapBnd=0000000000000000",
                           "NoNewPrivs=1", "Seccomp=2"):

@@ -22,7 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PATH_BYTES = 512, WAIT_S = 80, KEEPER_UID = 100, CONSOLE_UID = 102, STRANGER_UID = 4242 };
+enum { PATH_BYTES = 512, WAIT_S = 80, KEEPER_UID = 100, CONSOLE_UID = 102, NETWORK_UID = 103, STRANGER_UID = 4242 };
 
 static FILE *out;
 static pid_t keeper;
@@ -129,7 +129,7 @@ static int try_memory(void) { return answer(open("/dev/mem", O_RDWR)); }
 static int try_port(void) { return answer(open("/dev/port", O_RDWR)); }
 static int try_iopl(void) { return answer(iopl(3)); }
 static int try_module(void) { return answer(syscall(SYS_init_module, "\x7f" "ELF", 4, "")); }
-static int try_module_file(void) { return answer(syscall(SYS_finit_module, open("/first", O_RDONLY), "", 0)); }
+static int try_module_file(void) { return answer(syscall(SYS_finit_module, open("/init", O_RDONLY), "", 0)); }
 static int try_kexec(void) { return answer(syscall(SYS_kexec_load, 0, 0, nullptr, 0)); }
 static int try_kexec_file(void) { return answer(syscall(SYS_kexec_file_load, -1, -1, 0, "", 0)); }
 static int try_trace(void) { return answer(ptrace(PTRACE_ATTACH, keeper, nullptr, nullptr)); }
@@ -232,6 +232,7 @@ static void say_refusals(void)
                         attempt("root", 0, i);
                 attempt("the relay's user", KEEPER_UID, i);
                 attempt("the console's user", CONSOLE_UID, i);
+                attempt("the network's user", NETWORK_UID, i);
                 attempt("a stranger", STRANGER_UID, i);
         }
 }
@@ -241,7 +242,7 @@ static void say_refusals(void)
 static bool find_keeper(void)
 {
         char  name[64];
-        bool  relay = false, console = false;
+        bool  relay = false, console = false, network = false;
         DIR  *d = opendir("/proc");
         for (struct dirent *e; d && (e = readdir(d));) {
                 pid_t pid = atoi(e->d_name);
@@ -251,10 +252,11 @@ static bool find_keeper(void)
                         keeper = pid;
                 relay = relay || strcmp(name, "lethe-relay") == 0;
                 console = console || strncmp(name, "lethe-console", 13) == 0;
+                network = network || strcmp(name, "lethe-network") == 0;
         }
         if (d)
                 closedir(d);
-        return keeper > 0 && relay && console;
+        return keeper > 0 && relay && console && network;
 }
 
 [[noreturn]] static void observe(void)
@@ -287,6 +289,8 @@ int main(void)
 {
         if (fork() == 0)
                 observe();
-        execl("/first", "/init", nullptr);
+        /* PID 1 starts a role of its own file. This one stays: gone while it runs, it would keep the root writable. */
+        if (rename("/init", "/observer") == 0 && rename("/first", "/init") == 0)
+                execl("/init", "/init", nullptr);
         return 1;
 }
