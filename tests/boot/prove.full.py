@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # time limit: 7200 s
-"""The proof twenty times, the first with every role and signal and a minute of waiting: what chance decides in one run it
-decides otherwise in another."""
+"""The proof twenty times: the first run with every role and signal, the watchdog, a kernel that gives up and a minute of
+waiting, the others with what `make test` plays and the firmware's media. What chance decides in one run it decides otherwise
+in another."""
 
 import pathlib
 import sys
