@@ -25,7 +25,8 @@ image vm prove-zero-log:
 	@exec $(IN_ROOT) --box $(MAKE) $@
 
 # A browser is asked for by the long run alone, and lives in a root of its own: its versions leave the mirror soon.
-test-full: export LETHE_BROWSER_ROOT = $(shell scripts/root/make.sh browser)
+WITH_BROWSER := $(if $(T),$(filter fault fault/ fault/p%,$(T)),browser)
+test-full: export LETHE_BROWSER_ROOT = $(if $(WITH_BROWSER),$(shell scripts/root/make.sh browser))
 
 # All tests want the root that starts machines; a part of them may do without. When the mirror has moved on, the image's
 # are skipped and the others are not.

@@ -21,6 +21,7 @@ from tap import Tap, equal, holds
 
 tap = Tap("page")
 sodium = sealing.sodium
+WORDS = "Gr\u00fc\u00dfe, four words to type"
 LENGTHS = (0, 1, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 256, 257, 1000)
 
 
@@ -207,8 +208,68 @@ def words():
         equal([int(eval(one)) for one in line.groups()], numbers)
 
 
+def play(box, **changes):
+    """A set-up by the page's own steps, in node."""
+    answers = {"opens": "person", "light": True, "hosts": ["localhost", "127.0.0.1"], "port": box.port, "vendor": "mock",
+               "baseUrl": f"https://{box.vendor.host}:{box.vendor.port}/v1", "vendorKeyWanted": True, "model": "chat",
+               "target": "mock-1", "project": "helpdesk", "residency": [], "addresses": ["127.0.0.1"],
+               "local": ["127.0.0.0/8"]}
+    wish = {"answers": answers | changes.pop("answers", {}), "claim": CLAIM, "passphrase": WORDS, "vendorKey": box.vendor.key,
+            "roots": box.vendor.ca.read_text()} | changes
+    r = subprocess.run(["node", "--no-warnings", harness.ROOT / "tests/fault/page_play.mjs", box.admin_url], text=True,
+                       input=json.dumps(wish), capture_output=True, timeout=120)
+    return json.loads(r.stdout or json.dumps({"refused": r.stderr}))
+
+
+def served(box, made):
+    """The box with what the page made: its authority, its token, its key."""
+    box.ca, box.key, box.token = box.dir / "page-ca.crt", made["key"], made["token"]
+    box.ca.write_text(made["ca"])
+    box.until("ready")
+    equal(box.chat_soon(), 200)
+
+
+def played():
+    with Box() as box:
+        box.start("unclaimed")
+        with tap.case("a wrong claim code is refused before anything is made"):
+            said = play(box, claim="WRONGONE")
+            holds("does not accept this claim code" in said["refused"] and len(said["steps"]) == 2, said)
+            equal(box.setup()["state"], "unclaimed")
+        with tap.case("what the box refuses is told with its file"):
+            said = play(box, roots="no certificate")
+            holds("ca/public.pem" in said["refused"] and box.setup()["state"] == "open", said)
+        with tap.case("begun again it goes to its end, and serves"):
+            made = play(box, passphrase=WORDS + "!")
+            holds("refused" not in made, made)
+            served(box, made)
+        with tap.case("a box that is set up is told so, and is not set up again"):
+            holds("set up already" in play(box)["refused"], "it was")
+        harness.end(box.lethed)
+        box.start("sealed")
+        with tap.case("after a restart the words that were typed last open it, and no others"):
+            setup = box.setup()
+            seal, slots, box.token = bytes.fromhex(setup["seal_key"]), setup["slots"], None
+            equal(len(slots), 1)
+            for text, status in ((WORDS, 403), (WORDS + "!", 200)):
+                body = sealing.unlock(seal, slots[0], text.encode())
+                equal(box.ask("POST", "/admin/v1/vault/unlock", body)[0], status)
+            served(box, made)
+    with Box() as box:
+        box.start("unclaimed")
+        with tap.case("the same with a key file, which opens it at the next start"):
+            made = play(box, answers={"opens": "key-file"})
+            holds("refused" not in made, made)
+            served(box, made)
+            harness.end(box.lethed)
+            box.key_file.write_bytes(bytes.fromhex(made["keyFile"]))
+            box.start("ready", key_file=True)
+            served(box, made)
+
+
 def main():
     words()
+    played()
     page = Page()
     try:
         hashes(page)
