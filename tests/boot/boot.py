@@ -11,6 +11,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "client"), str(HERE.parent / "audit")]
 
 import state_bytes  # noqa: E402
+import wrong  # noqa: E402
 from box import BOX_CONF, IMAGE, Box, numbers  # noqa: E402
 from load import CHAT, user  # noqa: E402
 from tap import Tap, equal, holds  # noqa: E402
@@ -22,6 +23,9 @@ REFUSALS = {
     "an address that is none": ({"box_conf": BOX_CONF.replace("10.0.2.15/24", "10.0.2.999/24")}, "box.conf"),
     "two configuration drives": ({"drives": 2}, "LETHECFG"),
     "a kernel that does not wipe": ({"words": ["init_on_free=0"]}, "init_on_free"),
+    "two state partitions": ({"spoil": wrong.twice}, "More than one partition is named lethe-state"),
+    "a state partition that is too small": ({"spoil": wrong.small}, "lethe-state is too small: make it 64 MiB"),
+    "a disk that cannot be written": ({"spoil": wrong.read_only}, "cannot be written, and would keep"),
 }
 
 
@@ -46,14 +50,6 @@ def serves(boot, memory_mib):
             equal((box.stop(), numbers(box.dir / "disk.raw")), (0, after))
 
 
-def refuses(more, words):
-    with Box(start=False, **more) as box:
-        box.start(wait=False)
-        box.wait_console("REFUSED")
-        box.wait_console(words)
-        equal(box.stop(), 0)
-
-
 def main():
     tap = Tap("boot")
     for boot, memory_mib in (("kernel", 256), ("bios", 256), ("uefi", 256)):
@@ -61,7 +57,7 @@ def main():
             serves(boot, memory_mib)
     for name, (more, words) in REFUSALS.items():
         with tap.case(f"{name}: refused with a sentence"):
-            refuses(more, words)
+            wrong.refuses(words, **more)
     return tap.done()
 
 

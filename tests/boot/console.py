@@ -140,14 +140,14 @@ def memory_holds(box, words):
 
 
 def unlocking(tap):
-    with Sealed(start=False) as box:
+    with Sealed(start=False, memory_mib=256) as box:
         box.start(wait=False)
-        with tap.case("a vault that nothing opens is SEALED, and the screen says so"):
+        with tap.case("a vault that nothing opens is SEALED, and the screen says so; the box has 256 MiB"):
             box.glass.waits("SEALED", 90)
-        with tap.case("a wrong passphrase is refused, twice, and locks nobody out"):
+        with tap.case("a wrong passphrase is refused, three times, and locks nobody out"):
             box.menu("2")
             box.glass.waits("Type the passphrase")
-            for wrong in ("not this", "nor that"):
+            for wrong in ("not this", "nor that", "nor this one"):
                 box.press(wrong + "\n")
                 box.glass.waits("That is not the passphrase.", 120)
                 box.press(" 2")
