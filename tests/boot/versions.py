@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import re
+import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -20,7 +21,8 @@ import deb  # noqa: E402
 import lock  # noqa: E402
 import uki  # noqa: E402
 
-KEYS = pathlib.Path(__file__).resolve().parents[2] / "build/throw-away/update"
+TOP = HERE.parent.parent
+KEYS = TOP / "build/throw-away/update"
 # A test does not wait for a minute. Nobody but a test's own image is started with this word.
 SOON = "lethe.good=10s"
 
@@ -55,6 +57,33 @@ class Image:
             (".linux", self.sections[".linux"]), (".initrd", initrd)])
         said |= {"cmdline": cmdline, "unsigned": hashlib.sha256(image).hexdigest()}
         return image, bundle.manifest(said, image, uki.pcr4(self.loader, image, self.sections[".linux"]))
+
+
+class Release:
+    """The way of image/README.md: three keys of minisign's own, `minisign -S` of the manifest, `bundle.py join`."""
+
+    def __init__(self, folder):
+        self.folder, self.public = folder, folder / "all.pub"
+        folder.mkdir()
+        for i in (1, 2, 3):
+            self.run("minisign", "-G", "-W", "-p", f"{i}.pub", "-s", f"{i}.key")
+        self.public.write_text("".join((folder / f"{i}.pub").read_text().splitlines()[1] + "\n" for i in (1, 2, 3)))
+
+    def run(self, *words):
+        done = subprocess.run([str(word) for word in words], cwd=self.folder, stdin=subprocess.DEVNULL, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+        if done.returncode != 0:
+            raise AssertionError(f"{words}: {done.stdout}")
+
+    def signed(self, made, keys=(1, 2)):
+        (self.folder / "uki").write_bytes(made[0])
+        (self.folder / "manifest").write_bytes(made[1])
+        signatures = [f"manifest.{n}.minisig" for n in range(len(keys))]
+        for key, name in zip(keys, signatures):
+            self.run("minisign", "-S", "-s", f"{key}.key", "-m", "manifest", "-x", name)
+            self.run("minisign", "-V", "-p", f"{key}.pub", "-m", "manifest", "-x", name)
+        self.run(TOP / "image/bundle.py", "join", "manifest", "uki", "out", *signatures)
+        return (self.folder / "out").read_bytes()
 
 
 def signed(made, keys=(1, 2)):
