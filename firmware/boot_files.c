@@ -16,6 +16,7 @@
 #define ENV_FILE    "/grub/env"
 
 enum : size_t { CHUNK_BYTES = 256 * 1024 };
+enum : off_t { DISCARD_BYTES = 2 * 1024 * 1024 };
 /* Directories grow, and a FAT has no use for its last byte. */
 enum : uint64_t { SPARE_BYTES = 256 * 1024 };
 
@@ -42,6 +43,13 @@ static bool better(const slot_name *a, const slot_name *b)
         return a->number != b->number ? a->number > b->number : !a->counted && b->counted;
 }
 
+/* A cut while a file was renamed can leave its new name without a byte, beside the old one. No loader starts that. */
+static bool is_empty(DIR *d, const char *name)
+{
+        struct stat st;
+        return fstatat(dirfd(d), name, &st, AT_SYMLINK_NOFOLLOW) != 0 || st.st_size == 0;
+}
+
 static err look_at_names(const char *boot, boot_facts *out, notice *why)
 {
         file_path path;
@@ -52,7 +60,7 @@ static err look_at_names(const char *boot, boot_facts *out, notice *why)
                               ": install the image again.");
         for (struct dirent *entry; (entry = readdir(d)) != nullptr;) {
                 slot_name n;
-                if (!slot_name_parse(view_of_text(entry->d_name), &n))
+                if (!slot_name_parse(view_of_text(entry->d_name), &n) || is_empty(d, entry->d_name))
                         continue;
                 boot_slot *s = &out->slot[n.slot];
                 if (!s->there || better(&n, &s->name))
@@ -139,10 +147,11 @@ boot_state boot_state_of(const boot_facts *f, slot_id s)
 
 /* ---- writing ---- */
 
+/* On a FAT syncfs hands everything to the disk, and fsync alone tells the disk to keep it. */
 static err sync_all(const char *boot, notice *why)
 {
         int fd = open(boot, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        int done = fd < 0 ? -1 : syncfs(fd);
+        int done = fd < 0 || syncfs(fd) != 0 ? -1 : fsync(fd);
         if (fd >= 0)
                 close(fd);
         return done == 0 ? OK : unwritable(why);
@@ -293,11 +302,40 @@ static bool beside(file_path *out, const char *boot, slot_id s, size_t i)
                && !failed(file_path_make(out, folder.text, bios[i], (view){}));
 }
 
+/* In two steps: clusters that are free again while a loader still reads the name could be another file's by then. */
+static err hide_name(const char *folder, const char *name, void *)
+{
+        char      hidden[SLOT_NAME_BYTES];
+        size_t    len = strlen(name);
+        file_path a, b;
+        memcpy(hidden, name, len + 1);
+        memcpy(hidden + len - 4, ".tmp", 4);
+        TRY(file_path_make(&a, folder, "", view_of_text(name)));
+        TRY(file_path_make(&b, folder, "", view_of_text(hidden)));
+        return strcmp(name, hidden) == 0 || rename(a.text, b.text) == 0 ? OK : FAIL(SYSTEM);
+}
+
+/* In steps: what a cut finds between the end of a name and the end of its clusters is lost until the image is installed
+ * again. A file that an earlier cut damaged cannot be shortened, and goes at once. */
+static int discard(const char *path)
+{
+        struct stat st;
+        int         fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+        bool        good = fd >= 0 && fstat(fd, &st) == 0;
+        for (off_t at = good ? st.st_size : 0; good && at > 0;) {
+                at = at > DISCARD_BYTES ? at - DISCARD_BYTES : 0;
+                good = ftruncate(fd, at) == 0 && fsync(fd) == 0;
+        }
+        if (fd >= 0)
+                close(fd);
+        return unlink(path);
+}
+
 static err remove_name(const char *folder, const char *name, void *)
 {
         file_path path;
         TRY(file_path_make(&path, folder, "", view_of_text(name)));
-        return unlink(path.text) == 0 ? OK : FAIL(SYSTEM);
+        return discard(path.text) == 0 ? OK : FAIL(SYSTEM);
 }
 
 /* First its names for both firmwares, so that nobody starts what is half gone. A cut while a file was renamed can leave
@@ -311,10 +349,13 @@ static err empty_slot(const char *boot, const boot_facts *f, slot_id s, notice *
         env.left[s] = 0;
         env.ok[slot_other(s)] = true;
         TRY(write_env(boot, &env, why));
+        if (failed(each_name(boot, s, hide_name, nullptr)))
+                return unwritable(why);
+        TRY(sync_all(boot, why));
         if (failed(each_name(boot, s, remove_name, nullptr)))
                 return unwritable(why);
         for (size_t i = 0; beside(&path, boot, s, i); i++)
-                (void)unlink(path.text);
+                (void)discard(path.text);
         return sync_all(boot, why);
 }
 

@@ -218,12 +218,37 @@ static void test_power_cuts(void)
         partition();
         tree_bytes("/EFI/Linux/lethe_2_b.tmp", filled('n', 10));
         tree_bytes("/EFI/Linux/lethe_2_b+3.efi", filled('n', 10));
+        tree_bytes("/EFI/Linux/lethe_2_b+3.tmp", filled('n', 10));
         (void)look();
         tap_ok(install(offer('n', "2.0.0", 1), nullptr) == ERR_NONE
                        && !file_exists(tree_root, "/EFI/Linux/lethe_2_b.tmp")
+                       && !file_exists(tree_root, "/EFI/Linux/lethe_2_b+3.tmp")
                        && is("/EFI/Linux/lethe_3_b+3.efi", filled('n', MADE_IMAGE_BYTES))
                        && !file_exists(tree_root, "/EFI/Linux/lethe_2_b+3.efi"),
-               SUBJECT, "two names that a cut left are both gone");
+               SUBJECT, "names that a cut left are all gone");
+}
+
+static void test_half_renamed(void)
+{
+        partition();
+        (void)look();
+        (void)install(offer('n', "2.0.0", 1), nullptr);
+        remove(tree_path("/EFI/Linux/lethe_2_b+3.efi"));
+        tree_bytes("/EFI/Linux/lethe_2_b+2-1.efi", filled('n', MADE_IMAGE_BYTES));
+        tree_file("/EFI/Linux/lethe_2_b.efi", "");
+        words = "quiet";
+        const boot_started s = {.entry = VIEW("lethe_2_b+2-1.efi"), .cmdline = VIEW("quiet"), .image = &running};
+        tap_ok(!failed(boot_look(tree_root, &s, &f, &why)) && f.on_trial && f.slot[SLOT_B].name.counted, SUBJECT,
+               "a new name without a byte is no proof");
+        tap_ok(!failed(boot_mark_good(tree_root, &f, &why))
+                       && is("/EFI/Linux/lethe_2_b.efi", filled('n', MADE_IMAGE_BYTES))
+                       && !file_exists(tree_root, "/EFI/Linux/lethe_2_b+2-1.efi"),
+               SUBJECT, "and is taken by the file that was to have it");
+        tree_file("/EFI/Linux/lethe_3_a+3.efi", "");
+        (void)!failed(boot_look(tree_root, &s, &f, &why));
+        tap_ok(!failed(boot_roll_back(tree_root, &f, 1, &why))
+                       && is("/EFI/Linux/lethe_3_a+3.efi", filled('o', MADE_IMAGE_BYTES)),
+               SUBJECT, "nor does it stand in the way back");
 }
 
 int main(void)
@@ -237,6 +262,7 @@ int main(void)
         test_refused();
         test_full();
         test_power_cuts();
+        test_half_renamed();
         tree_remove();
         return tap_done();
 }
