@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import pathlib
+import signal
 import ssl
 import subprocess
 import sys
@@ -375,6 +376,25 @@ def believing_one(folder):
             equal(unlock(box, folder / "one", WORDS).returncode, 0)
 
 
+def elsewhere(browser):
+    with tap.case("a relay whose configuration is a folder shows its dashboard, and no set-up"), harness.Relay() as relay:
+        browser.open(relay.admin_url + "/")
+        eventually(lambda: browser.shown("#dashboard") and browser.text("#ready") == "ready", 20)
+        holds(not browser.shown("#setup") and not browser.shown("#closed"), "there is a set-up")
+    with tap.case("a box whose keeper stands still shows its dashboard soon"), Box() as box:
+        box.start("unclaimed")
+        keeper = box.pids()["lethe-keeper"][0]
+        os.kill(keeper, signal.SIGSTOP)
+        try:
+            browser.open(box.admin_url + "/")
+            eventually(lambda: browser.shown("#dashboard"), 8)
+        finally:
+            try:
+                os.kill(keeper, signal.SIGCONT)
+            except ProcessLookupError:  # lethed has noticed, and begun another
+                pass
+
+
 def calm(browser):
     with tap.case("nothing of all that was against the page's own security policy"):
         said = [row["message"] for row in browser.ask("POST", "/se/log", {"type": "browser"})]
@@ -394,6 +414,7 @@ def main():
             by_passphrase(browser, folder)
             by_key_file(browser, folder)
             by_tpm(browser, folder)
+            elsewhere(browser)
             calm(browser)
         finally:
             browser.end()

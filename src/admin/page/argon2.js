@@ -1,7 +1,7 @@
 // Argon2id, version 0x13, one lane (RFC 9106): what crypto_pwhash of libsodium does. A passphrase is stretched here and
 // not on the box, whose admin role must not see it.
 import {blake2b} from './blake2b.js';
-import {join, utf8} from './bytes.js';
+import {join} from './bytes.js';
 
 const WORDS = 256; // halves of 64 bits in a block of 1 KiB
 const SLICES = 4;
@@ -141,5 +141,3 @@ export function argon2id(passphrase, salt, passes, memoryBytes, told = () => {})
     array.fill(0);
   return out;
 }
-
-export const argon2idOf = (passphrase, ...rest) => argon2id(utf8(passphrase), ...rest);

@@ -1,9 +1,10 @@
 // What a browser gets first: a box without a vault is set up, every other shows its dashboard.
 import {at} from './elements.js';
 
+// A box whose keeper does not answer is no box to be set up: its dashboard says what is wrong.
 async function told() {
   try {
-    const r = await fetch('/admin/v1/setup');
+    const r = await fetch('/admin/v1/setup', {signal: AbortSignal.timeout(3000)});
     return r.ok ? await r.json() : {};
   } catch {
     return {};
