@@ -87,6 +87,10 @@ class Dated(Wired):
                 "-netdev", "hubport,id=net,hubid=0", *wire[2:]]
 
 
+def dates_of(box):
+    return json.loads(box.admin("GET", "/admin/v1/box")[1])["dates"]
+
+
 def dated(clock, ahead, said, state):
     """One time server, `ahead` seconds, and the dates of two vendors, which are right."""
     models = {vendor: [(vendor, "mock-1")] for vendor in ("one", "two")}
@@ -98,8 +102,11 @@ def dated(clock, ahead, said, state):
         for model in models:
             status, _, _ = box.request("POST", CHAT, {"model": model, "messages": user("hello")})
             equal(status, 200)
-        box.wait_console(said)
-        holds(json.loads(box.admin("GET", "/admin/v1/box")[1])["dates"].startswith("2 of 2 hosts; "), "no dates")
+        try:
+            box.wait_console(said)
+        except AssertionError as why:
+            raise AssertionError(f"the box has dates of {dates_of(box)}; {why}") from None
+        holds(dates_of(box).startswith("2 of 2 hosts; "), "no dates")
         export = final_export(box)
         equal(export["box"]["time_state"], state)
         holds(far_from(export["period"]["end"]) < 300, f"{far_from(export['period']['end'])} s away")
