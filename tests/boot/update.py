@@ -42,7 +42,8 @@ class Machine(Box):
             done = subprocess.run([str(word) for word in (harness.BIN / "lethectl", *words)], env=environment, text=True,
                                   input=secret, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
             # On a slow machine the tries of wait_ready are handshakes that failed, and their source waits for it.
-            if not any(sign in done.stdout for sign in ("closed the connection", "nothing answers")):
+            if self.lethed.poll() is not None \
+                    or not any(sign in done.stdout for sign in ("closed the connection", "nothing answers")):
                 break
             time.sleep(2)
         holds((done.returncode == 0) == check, f"{words}: exit {done.returncode}: {done.stdout}")
