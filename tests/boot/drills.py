@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # time limit: 20 s
 """image/DRILLS.md says what is: twelve pages, the words it shows are the programs', its commands are lethectl's, and the
-tests it names are there with the words it quotes."""
+tests it names are there with the words it quotes. What image/INSTALL.md says of failures are the programs' words, too."""
 
 import pathlib
 import re
@@ -14,8 +14,9 @@ sys.path.insert(0, str(HERE.parent / "client"))
 from tap import Tap, equal, holds  # noqa: E402
 
 NAMED = re.compile(r"`(tests/[\w./]+\.(?:py|c))`((?:,? \"[^\"]+\")*)")
-# Of files, settings and addresses, not of a program's mouth.
-NOT_SAID = re.compile(r"/readyz|lethe\.json|box\.conf|lethectl .*|vault\.key|interface|proxy|resolver|lethe\.update")
+# Of files, settings and addresses, and of firmware and loaders, not of a program's mouth.
+NOT_SAID = re.compile(r"/readyz|lethe\.json|box\.conf|lethectl .*|vault\.key|interface|proxy|resolver|lethe\.update"
+                      r"|lethe-state|Access Denied|premature end of file|outside of disk")
 
 
 def joined(folder):
@@ -54,6 +55,11 @@ def main():
                 holds((TOP / file).is_file(), file)
                 text = re.sub(r'"\s+f?"', "", (TOP / file).read_text())
                 equal((file, [words for words in re.findall(r'"([^"]+)"', quoted) if words not in text]), (file, []))
+    failures = (TOP / "image/INSTALL.md").read_text().split("## What fails, and how that looks", 1)[1]
+    with tap.case("INSTALL.md, what fails: its words are the programs'"):
+        quoted = re.findall(r"`([^`]+)`", failures)
+        holds(len(quoted) > 8, quoted)
+        equal([words for words in quoted if not NOT_SAID.fullmatch(words) and words not in said], [])
     return tap.done()
 
 

@@ -67,11 +67,11 @@ def bad_records(disk):
     flip(disk, HEAD_BYTES + 100)
 
 
-def refuses(words, phase="REFUSED", **more):
+def refuses(said, phase="REFUSED", **more):
     """The console says it, and the button still works."""
     with Wrong(**more) as box:
         box.start(wait=False)
         box.wait_console(phase)
-        box.wait_console(words)
+        box.wait_console(said)
         if box.stop() != 0:
             raise AssertionError("it does not go down")
