@@ -160,9 +160,11 @@ def first_answer(browser, box, out, key):
     with tap.case("the vendor key that came to the vendor is the one that was typed"):
         head = box.vendor.received()[-1]["head"]
         holds(f"Bearer {box.vendor.key}" in json.dumps(head), head)
-    with tap.case("the page shows the fingerprint of the certificate that it has from now on"):
+    with tap.case("the page shows the fingerprints of the certificate that it has from now on, and of its authority"):
         shown = browser.text("#end-fingerprint").replace(" ", "")
         eventually(lambda: fingerprint(box) == shown, 10)
+        authority = hashlib.sha256(ssl.PEM_cert_to_DER_cert((out / "ca.crt").read_text())).hexdigest()
+        equal(browser.text("#end-authority").replace(" ", ""), authority)
     with tap.case("lethe.json is the one that the box has"):
         box.token, box.ca = (out / "admin.token").read_text().strip(), out / "ca.crt"
         stored = box.ask("GET", "/admin/v1/config/files/lethe.json", ca=box.ca)[1]

@@ -91,6 +91,7 @@ async function showEnd(a, made) {
   at('end-line').textContent = lineToTry(a, made.clientKey.text);
   at('end-admin').textContent = `lethectl --admin ${location.origin} --token-file admin.token --ca ca.crt`;
   at('end-fingerprint').textContent = grouped(made.certificates.admin.fingerprint);
+  at('end-authority').textContent = grouped(made.certificates.ca.fingerprint);
   at('end-link').href = location.origin + '/';
   offerFiles(a, made);
   at('setup').hidden = true;
