@@ -19,7 +19,7 @@ TOP = HERE.parent.parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "client"), str(HERE.parent / "audit")]
 
 import troubled  # noqa: E402
-from capture import Capture  # noqa: E402
+from capture import encrypted  # noqa: E402
 from load import CHAT, Line, request, user  # noqa: E402
 from search import SECRET, Search, outside_state  # noqa: E402
 from stuck import get_stuck  # noqa: E402
@@ -200,12 +200,6 @@ def kept(tap, search, box, image):
             judged(tap, search, medium, lambda p=file, m=medium: search.file(p, m))
     with tap.case("the wire carried TLS, and beside it what a network needs alone"):
         encrypted(wires)
-
-
-def encrypted(wires):
-    seen = [Capture(file) for file in wires]
-    holds(not any(one.odd for one in seen), [row for one in seen for row in one.odd][:5])
-    holds(all(one.data for one in seen), [(one.frames, one.data) for one in seen])
 
 
 def control(search, image):

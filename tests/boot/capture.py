@@ -3,6 +3,12 @@ that everything is, but for what a network needs to be one, has to be looked at 
 
 import pathlib
 import struct
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "client"))
+
+from tap import holds  # noqa: E402
 
 HEAD, ROW = 24, 16
 ARP, IP4, IP6, ICMP, TCP, UDP, ICMP6 = 0x0806, 0x0800, 0x86dd, 1, 6, 17, 58
@@ -94,3 +100,10 @@ class Capture:
             self.streams[key].take(at, payload)
         elif payload:
             self.odd.append(f"{key}: a stream without a beginning: {payload[:40]!r}")
+
+
+def encrypted(wires):
+    """Asserts that each of these captures holds TLS, and beside it what a network needs alone."""
+    seen = [Capture(file) for file in wires]
+    holds(not any(one.odd for one in seen), [row for one in seen for row in one.odd][:5])
+    holds(all(one.data for one in seen), [(one.frames, one.data) for one in seen])

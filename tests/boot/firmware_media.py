@@ -7,6 +7,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "client"), str(HERE.parent / "audit")]
 
+from capture import encrypted  # noqa: E402
 from load import CHAT, Line, user  # noqa: E402
 from swtpm import SoftTpm  # noqa: E402
 from tap import holds  # noqa: E402
@@ -40,7 +41,10 @@ def converse(search):
         time.sleep(1)
         search.memory(box, "memory after 1 s, started by UEFI")
         box.stop()
+        search.secrets |= box.close_vendors() | box.closed_callers()
         search.file(box.dir / "vars.fd", "EFI variables")
         for file in sorted(box.tpm.state.iterdir()):
             search.file(file, f"TPM state, {file.name}")
-        search.file(box.dir / "disk.raw", "disk")
+        for name, medium in (("disk.raw", "disk"), ("console.log", "serial console"), ("wire.pcap", "wire")):
+            search.file(box.dir / name, medium)
+        encrypted([box.dir / "wire.pcap"])

@@ -20,8 +20,8 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "client"), str(HERE.parent / "audit
 
 import box as boxes  # noqa: E402
 import state_bytes  # noqa: E402
-from abnormal import encrypted  # noqa: E402
 from canary import MODELS, Talk  # noqa: E402
+from capture import encrypted  # noqa: E402
 from load import CHAT, user  # noqa: E402
 from search import Search, outside_state  # noqa: E402
 from tap import Tap, holds  # noqa: E402
