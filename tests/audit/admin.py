@@ -5,18 +5,10 @@ import json, os, pathlib, shutil, subprocess, sys, time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "client"))
 import harness
+from tap import Tap
 
-count = bad = 0
-
-
-def ok(good, sentence, more=""):
-    global count, bad
-    count += 1
-    if not good:
-        bad += 1
-    print(f"{'' if good else 'not '}ok {count} - admin: {sentence}", flush=True)
-    if not good and more != "":
-        print("# " + str(more).replace("\n", "\n# "))
+tap = Tap("admin")
+ok = tap.ok
 
 
 def ctl(relay, *words, secret=None, **changes):
@@ -190,8 +182,7 @@ def main():
         reloads(relay)
         keeper_dies(relay)
     sealed()
-    print(f"1..{count}")
-    return 1 if bad else 0
+    return tap.done()
 
 
 if __name__ == "__main__":

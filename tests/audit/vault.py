@@ -7,24 +7,14 @@ LETHECTL = os.path.join(os.environ.get("LETHE_BIN", os.path.join(ROOT, "build", 
 SLOT = 4 * 1024 * 1024
 sys.path.insert(0, os.path.join(ROOT, "tests", "client"))
 import terminal
+from tap import Tap
 SECRET = "sk-canary-5f0b7c2d9e4a41c8"
-count = bad = 0
-
-
-def ok(good, sentence, more=""):
-    global count, bad
-    count += 1
-    if not good:
-        bad += 1
-    print(f"{'' if good else 'not '}ok {count} - vault: {sentence}", flush=True)
-    if not good and more:
-        print("# " + str(more).replace("\n", "\n# "))
+tap = Tap("vault")
+ok = tap.ok
 
 
 def skip(why):
-    global count
-    count += 1
-    print(f"ok {count} - vault # SKIP {why}", flush=True)
+    tap.line(True, "tried elsewhere", f" # SKIP {why}")
 
 
 def ctl(*arguments, stdin=""):
@@ -285,8 +275,7 @@ def main():
         check(*keys())
         manual()
         os.chdir("/")
-    print(f"1..{count}")
-    return 1 if bad else 0
+    return tap.done()
 
 
 if __name__ == "__main__":

@@ -10,12 +10,9 @@ import box, first_boot, sealing
 from new_box import NewBox
 
 
-def ok(good, sentence, more=""):
-    first_boot.count += 1
-    first_boot.bad += not good
-    print(f"{'' if good else 'not '}ok {first_boot.count} - setup flow: {sentence}", flush=True)
-    if not good and more != "":
-        print("# " + str(more).replace("\n", "\n# "))
+tap = first_boot.tap
+tap.subject = "setup flow"
+ok = tap.ok
 
 
 def by_key_file():
@@ -83,8 +80,7 @@ def main():
         b.until("ready", 30)
         ok(b.chat_soon(20) == 200, "and it answers")
     by_key_file()
-    print(f"1..{first_boot.count}")
-    return 1 if first_boot.bad else 0
+    return tap.done()
 
 
 if __name__ == "__main__":

@@ -8,17 +8,10 @@ for folder in ("", "../client", "../fault"):
     sys.path.insert(0, str((HERE / folder).resolve()))
 import box, harness
 from new_box import NewBox
+from tap import Tap
 
-count = bad = 0
-
-
-def ok(good, sentence, more=""):
-    global count, bad
-    count, bad = count + 1, bad + (not good)
-    print(f"{'' if good else 'not '}ok {count} - set up by lethectl: {sentence}", flush=True)
-    if not good and more != "":
-        print("# " + str(more).replace("\n", "\n# "), flush=True)
-    return good
+tap = Tap("set up by lethectl")
+ok = tap.ok
 
 
 class KeyedBox(NewBox):
@@ -96,8 +89,7 @@ def main():
             b.start()
             ok(b.answers(key, box.BOOT_S), "after a power cut it opens by the key file on its stick and answers",
                b.console()[-3000:])
-    print(f"1..{count}")
-    return 1 if bad else 0
+    return tap.done()
 
 
 if __name__ == "__main__":

@@ -3,17 +3,10 @@
 import json, os, subprocess, sys, time
 
 import harness
+from tap import Tap
 
-count = bad = 0
-
-
-def ok(good, sentence, more=""):
-    global count, bad
-    count += 1
-    bad += not good
-    print(f"{'' if good else 'not '}ok {count} - routes: {sentence}", flush=True)
-    if not good and more != "":
-        print("# " + str(more).replace("\n", "\n# "))
+tap = Tap("routes")
+ok = tap.ok
 
 
 def ctl(relay, *words):
@@ -168,8 +161,7 @@ def main():
         told(relay, failing)
         refused(relay)
         counted(relay)
-    print(f"1..{count}")
-    sys.exit(1 if bad else 0)
+    sys.exit(tap.done())
 
 
 if __name__ == "__main__":

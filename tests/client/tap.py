@@ -20,6 +20,13 @@ class Tap:
         self.bad += not good
         print(f"{'' if good else 'not '}ok {self.run} - {self.subject}: {sentence}{note}", flush=True)
 
+    def ok(self, good, sentence, more=""):
+        """A case that has been tried already. `more` is said when it is bad. Returns whether it is good."""
+        self.line(bool(good), sentence)
+        if not good and more != "":
+            print("# " + str(more).replace("\n", "\n# "), flush=True)
+        return bool(good)
+
     @contextlib.contextmanager
     def case(self, sentence):
         """One case: what is raised inside it is its failure."""

@@ -11,12 +11,7 @@ from harness import BIN, Relay, children, end
 from tap import Tap
 
 tap = Tap("exports")
-
-
-def ok(good, sentence, more=""):
-    tap.line(bool(good), sentence)
-    if not good and more:
-        print("# " + str(more).replace("\n", "\n# "), flush=True)
+ok = tap.ok
 
 
 def remote(relay, *words, stdin=None):

@@ -5,21 +5,13 @@ import http.client, json, os, pathlib, signal, ssl, subprocess, sys, threading, 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "client"))
 import harness, sealing
+from tap import Tap
 
 CLAIM = "ABCD-2345"
 WORDS = b"long words for a vault"
 STATE_BYTES = 8 << 20
-count = bad = 0
-
-
-def ok(good, sentence, more=""):
-    global count, bad
-    count += 1
-    if not good:
-        bad += 1
-    print(f"{'' if good else 'not '}ok {count} - first boot: {sentence}", flush=True)
-    if not good and more != "":
-        print("# " + str(more).replace("\n", "\n# "))
+tap = Tap("first boot")
+ok = tap.ok
 
 
 class Box(harness.Relay):
@@ -340,8 +332,7 @@ def main():
         for step in (unclaimed, vault, configure, client_key, restart, kills, slots, damaged):
             step(box)
     with_key_file()
-    print(f"1..{count}")
-    return 1 if bad else 0
+    return tap.done()
 
 
 if __name__ == "__main__":

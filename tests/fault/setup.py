@@ -23,14 +23,8 @@ import shutil
 import tempfile
 
 tap = Tap("setup")
+ok = tap.ok
 CLAIM = "ABCD2345"
-
-
-def ok(good, sentence, more=""):
-    tap.line(bool(good), sentence)
-    if not good and more:
-        print("# " + str(more).replace("\n", "\n# "), flush=True)
-    return good
 
 
 def environment(**more):
