@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import socket
 import ssl
 import stat
@@ -33,6 +34,7 @@ def environment(**more):
 
 class Box:
     """lethed --config-in-state on an empty state, as PID 1 of the appliance starts it."""
+    at = "127.0.0.1"
 
     def __init__(self, folder, name, vendor):
         self.dir, self.vendor = folder / name, vendor
@@ -48,7 +50,7 @@ class Box:
 
     def start(self):
         command = [BIN / "lethed", "--config-in-state", "--state", self.state, "--claim", self.claim,
-                   "--listen", f"127.0.0.1:{self.port}", "--admin", f"127.0.0.1:{self.admin_port}", "--relays", "1"]
+                   "--listen", f"{self.at}:{self.port}", "--admin", f"{self.at}:{self.admin_port}", "--relays", "1"]
         command += ["--key-file", self.key_file] if self.key_file else []
         with open(self.log, "ab") as log:
             self.lethed = subprocess.Popen([str(w) for w in command], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
@@ -298,6 +300,32 @@ def request(box):
        "so do status and ready, which is ready all the same", status + ready[1])
 
 
+class Six(Box):
+    """Of both families, as a box's doors are."""
+    at = "[::]"
+
+
+def over_ipv6(folder, vendor):
+    """Set up and asked over IPv6 alone; what lethectl prints is reached there, too."""
+    if not socket.has_ipv6 or not pathlib.Path("/proc/net/if_inet6").exists():
+        tap.line(True, "over IPv6", " # SKIP there is no IPv6 here")
+        return
+    box = Six(folder, "six", vendor)
+    try:
+        box.url = f"https://[::1]:{box.admin_port}"
+        code, out, said = box.setup("--fingerprint", box.fingerprint(), "--claim", CLAIM, secrets=[vendor.key],
+                                    hosts=["::1"])
+        ok(code == 0 and f"https://[::1]:{box.port}/v1" in out, "over IPv6: a box is set up, and its URL is of IPv6", out + said)
+        key = re.search(r"client key  (\S+)", out)
+        c = http.client.HTTPSConnection("::1", box.port, timeout=30, context=box.tls())
+        c.request("GET", "/v1/models", None, {"Authorization": f"Bearer {key and key[1]}"})
+        answer = c.getresponse().status
+        code, out, said = box.ctl("status")
+        ok((answer, code) == (200, 0), "and answers callers and operators there", f"{answer} {out}{said}")
+    finally:
+        box.stop()
+
+
 def broken_off(folder, vendor):
     """What the box refuses at the last step can be corrected and begun again, with another key file."""
     box = Box(folder, "interrupted", vendor)
@@ -456,6 +484,7 @@ with tempfile.TemporaryDirectory(prefix="lethe-setup-") as name:
         if key:
             certificates(box, key)
             backups(box, key, folder, vendor)
+        over_ipv6(folder, vendor)
         broken_off(folder, vendor)
         interactive(folder, vendor)
     finally:
