@@ -239,7 +239,7 @@ static void draw_claim(pen *p, const screen_facts *f)
         pen_begin(p, "SET-UP");
         emit_text(&p->line, "claim code ");
         emit_text(&p->line, f->claim);
-        emit_text(&p->line, "   run 'lethectl setup' against 'operators'");
+        emit_text(&p->line, "   lethectl setup or a browser: 'operators'");
         pen_end(p);
 }
 
