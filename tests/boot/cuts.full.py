@@ -46,24 +46,24 @@ class Recorded(Machine):
 Step = collections.namedtuple("Step", "until name first then")
 
 
-def recorded(tap, made, folder):
+def recorded(tap, boot, made, folder):
     steps = []
-    with Recorded(boot="uefi", memory_mib=512) as box:
+    with Recorded(boot=boot, memory_mib=512) as box:
         def step(name, first, then):
             steps.append(Step(box.writes.stat().st_size, name, first, then))
         box.wait_fact(slot="a", proven="yes")
         box.give_keys()
         step("before", {FIRST}, {FIRST})
-        with tap.case("an update is installed, and another in its place before it was started"):
+        with tap.case(f"{boot}: an update is installed, and another in its place before it was started"):
             box.install(versions.signed(made[NEXT]))
             step("the first update", {FIRST, NEXT}, {FIRST})
             box.install(versions.signed(made[OTHER]))
             step("the second update", {NEXT, FIRST, OTHER}, {FIRST})
-        with tap.case("it is started, and proves itself"):
+        with tap.case(f"{boot}: it is started, and proves itself"):
             box.ctl("box", "restart")
             box.wait_fact(version=OTHER, slot="b", proven="yes")
             step("its first start", {FIRST, OTHER}, {FIRST, OTHER})
-        with tap.case("the box goes back"):
+        with tap.case(f"{boot}: the box goes back"):
             box.ctl("box", "roll-back")
             step("going back", {OTHER, FIRST}, {OTHER})
         equal(box.stop(), 0)
@@ -165,7 +165,7 @@ class Replay:
         self.part.disk.keep()
 
 
-def replayed(tap, part, steps, writes):
+def replayed(tap, boot, part, steps, writes):
     replay = Replay(part, steps)
     replay.run(writes)
     for kind, words in (("whole", "after any write"), ("torn", "within any write, at a sector"),
@@ -173,12 +173,36 @@ def replayed(tap, part, steps, writes):
                         ("alone", "and any one write since the last flush is all that is kept"),
                         ("late", "and the first writes since the last flush are lost"),
                         ("some", "and of the writes since the last flush some are kept, by chance")):
-        with tap.case(f"the power goes {words}: both loaders take a version that is whole"):
+        with tap.case(f"{boot}: the power goes {words}: both loaders take a version that is whole"):
             print(f"# {replay.counts[kind]} partitions, {len(replay.faults[kind])} of them not so")
             holds(replay.counts[kind] > 50 and not replay.faults[kind], "\n".join(replay.faults[kind][:12]))
-    with tap.case("and what belongs to no file then is little: many cuts leave room for an update"):
+    with tap.case(f"{boot}: and what belongs to no file then is little: many cuts leave room for an update"):
         print("# clusters:", dict(replay.lost))
         holds(max(replay.lost.values()) <= LOST_CLUSTERS, replay.lost)
+
+
+def cut_everywhere(tap, boot, made, folder):
+    steps = recorded(tap, boot, made, folder)
+    start, size = partition(folder / "before.raw", "lethe-esp")
+    with open(folder / "before.raw", "rb") as before, open(folder / "esp.img", "wb") as esp:
+        before.seek(start)
+        esp.write(before.read(size))
+    part = Partition(folder / "esp.img", made)
+    replayed(tap, boot, part, steps, block_log.entries(folder / "writes.log", start, size))
+    fat = Fat(part.disk.data)
+    with tap.case(f"{boot}: the whole of it is what the box has at the end, and GRUB's own code reads the same"):
+        with open(folder / "disk.raw", "rb") as file:
+            file.seek(start)
+            holds(file.read(size) == part.disk.data[:], "the log is not all that was written")
+        for path in ("grub/env", "bios/a/initrd", "bios/b/initrd", "slots/b"):
+            holds(part.read_by_grub(path) == fat.read(path), path)
+    with tap.case(f"{boot}: the control: one byte of what would be started is another, and that is seen"):
+        at, _ = fat.find("bios/a/initrd")[0]
+        part.disk.write(at, bytes([part.disk.data[at] ^ 1]))
+        try:
+            holds(False, part.taken())
+        except Broken:
+            part.disk.take_back()
 
 
 def main():
@@ -186,29 +210,9 @@ def main():
     image = versions.Image(IMAGE)
     made = {FIRST: ((IMAGE / "lethe.efi").read_bytes(), (IMAGE / "lethe.update.manifest").read_bytes()),
             NEXT: image.version(NEXT, later=1), OTHER: image.version(OTHER, later=2)}
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = pathlib.Path(scratch)
-        steps = recorded(tap, made, folder)
-        start, size = partition(folder / "before.raw", "lethe-esp")
-        with open(folder / "before.raw", "rb") as before, open(folder / "esp.img", "wb") as esp:
-            before.seek(start)
-            esp.write(before.read(size))
-        part = Partition(folder / "esp.img", made)
-        replayed(tap, part, steps, block_log.entries(folder / "writes.log", start, size))
-        with tap.case("the whole of it is what the box has at the end, and GRUB's own code reads the same"):
-            fat, after = Fat(part.disk.data), folder / "disk.raw"
-            with open(after, "rb") as file:
-                file.seek(start)
-                holds(file.read(size) == part.disk.data[:], "the log is not all that was written")
-            for path in ("grub/env", "bios/a/initrd", "bios/b/initrd", "slots/b"):
-                holds(part.read_by_grub(path) == fat.read(path), path)
-        with tap.case("the control: one byte of what would be started is another, and that is seen"):
-            at, _ = fat.find("bios/a/initrd")[0]
-            part.disk.write(at, bytes([part.disk.data[at] ^ 1]))
-            try:
-                holds(False, part.taken())
-            except Broken:
-                part.disk.take_back()
+    for boot in ("uefi", "bios"):
+        with tempfile.TemporaryDirectory() as scratch:
+            cut_everywhere(tap, boot, made, pathlib.Path(scratch))
     return tap.done()
 
 
