@@ -38,12 +38,16 @@ class Watched(boxes.Box):
         return {f"caller {log.name}, {what}": secret for log in (self.dir / "callers").iterdir() if str(log) not in still
                 for what, secret in tls_secrets(log).items()}
 
+    def vendor_secrets(self):
+        """Of all connections to vendors, whether they are open or not."""
+        return {f"{name}, {what}": secret for name, vendor in self.vendors.items()
+                for what, secret in tls_secrets(vendor.key_log).items()}
+
     def close_vendors(self):
         """Ends every connection to a vendor, and returns the secrets of all that there were."""
-        rows = {}
         for vendor in self.vendors.values():
             vendor.stop()
-            rows |= {f"{vendor.name}, {what}": secret for what, secret in tls_secrets(vendor.key_log).items()}
+        rows = self.vendor_secrets()
         for vendor in self.vendors.values():
             vendor.start()
         return rows
