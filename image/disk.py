@@ -97,7 +97,7 @@ def boot_tree(loader, image, vmlinuz, initrd, said, manifest):
         "EFI": {"BOOT": {"BOOTX64.EFI": loader}, "Linux": {"lethe_1_a.efi": image}},
         "bios": {"a": {"initrd": initrd, "vmlinuz": vmlinuz, "words": grub_env(words=said["cmdline"])}},
         "grub": {"env": grub_env(ORDER="a b", a_ok=1, a_left=0, b_ok=0, b_left=0),
-                 "grub.cfg": (HERE / "grub.cfg").read_bytes()},
+                 "grub.cfg": b"".join((HERE / name).read_bytes() for name in ("grub.cfg", "grub-damaged.cfg"))},
         "loader": {"loader.conf": (HERE / "loader.conf").read_bytes()},
         "slots": {"a": manifest},
     }

@@ -10,7 +10,10 @@ from pathlib import Path
 
 from fat import Fat32
 
-GRUB_MODULES = ("biosdisk", "iso9660", "normal", "linux")
+HERE = Path(__file__).resolve().parent
+# What image/grub-damaged.cfg says.
+DAMAGED_MODULES = ("echo", "sleep", "reboot")
+GRUB_MODULES = ("biosdisk", "iso9660", "normal", "linux", *DAMAGED_MODULES)
 SERIAL = 0x4C455449
 LABEL = "LETHE"
 
@@ -31,6 +34,7 @@ def uefi_volume(image, epoch):
 
 def tree(image, vmlinuz, initrd, cmdline, core, epoch):
     grub = f"set timeout=0\nlinux /bios/vmlinuz {cmdline}\ninitrd /bios/initrd\nboot\n"
+    grub += (HERE / "grub-damaged.cfg").read_text()
     return {"bios/vmlinuz": vmlinuz, "bios/initrd": initrd, "boot/bios.img": core, "grub/grub.cfg": grub.encode(),
             "boot/uefi.img": uefi_volume(image, epoch)}
 

@@ -4,6 +4,7 @@
 its other forms; from the disc; and with parts of its boot partition damaged."""
 
 import pathlib
+import struct
 import sys
 import tempfile
 
@@ -40,27 +41,71 @@ def cases():
     yield {"boot": "bios", "form": "vmdk", "disk": "pvscsi", "card": "vmxnet3"}
 
 
-def damaged(scratch, what):
-    """The raw disk with one file of the boot partition changed or cut: `what` is (bytes to look for, where from there, with
-    what)."""
-    wanted, offset, content = what
+def copied(scratch, change):
+    """The raw disk, behind `change(its bytes, where the boot partition begins, where it ends)`."""
     out = scratch / "damaged.raw"
     data = bytearray((IMAGE / "lethe.raw").read_bytes())
     start, size = partition(IMAGE / "lethe.raw", "lethe-esp")
-    at = data.find(wanted, start, start + size)
-    holds(at >= 0, "not found on the disk")
-    data[at + offset:at + offset + len(content)] = content
+    change(data, start, start + size)
     out.write_bytes(data)
     return out
 
 
-def refused(scratch, boot, what, screen):
+def found(data, wanted, start, end):
+    """The last one: the kernel stands in the image of UEFI, too."""
+    at = data.rfind(wanted, start, end)
+    holds(at >= 0, "not found on the disk")
+    return at
+
+
+def zeroed(file, size):
+    """The first bytes of it are zeros."""
+    def change(data, start, end):
+        at = found(data, file[:4096], start, end)
+        data[at:at + size] = bytes(size)
+    return change
+
+
+def cut(file):
+    """The file ends in its middle: its size is the last word of the 32 bytes that its folder has of it."""
+    def change(data, start, end):
+        size = struct.pack("<I", len(file))
+        entries = [at for at in range(start + 28, end, 32) if data[at:at + 4] == size]
+        equal(len(entries), 1)
+        data[entries[0]:entries[0] + 4] = struct.pack("<I", len(file) // 2)
+    return change
+
+
+def disk_cut(file):
+    """The disk ends in the middle of it."""
+    def change(data, start, end):
+        del data[found(data, file[:4096], start, end) + len(file) // 2:]
+    return change
+
+
+def shown(box):
+    """The serial line, and what stands on a screen of text."""
+    file = box.dir / "text"
+    box.monitor.do("pmemsave", val=0xb8000, size=4000, filename=str(file))
+    return box.console() + file.read_bytes()[::2].decode("latin-1")
+
+
+class Bare(Hardware):
+    """Without a vault."""
+
+    def _put_state(self, path):
+        pass
+
+
+def refused(scratch, boot, change, screen, again=False):
     """The machine shows why, and never serves."""
-    raw = damaged(scratch, what)
-    with Hardware(boot=boot, raw=raw, memory_mib=384, start=False) as box:
+    with Bare(boot=boot, raw=copied(scratch, change), memory_mib=384, start=False) as box:
         box.start(wait=False)
-        eventually(lambda: any(words in box.console() for words in screen), DARK_S)
+        eventually(lambda: screen in shown(box), DARK_S)
+        holds("grub>" not in shown(box), "a prompt")
         equal(box.lethed.poll(), None)
+        if again:
+            equal(box.lethed.wait(DARK_S), 0)  # QEMU is told to end where a machine would start again
         # A firmware that starts nothing hears no power button.
         end(box.lethed)
 
@@ -68,16 +113,20 @@ def refused(scratch, boot, what, screen):
 def main():
     tap = Tap("matrix")
     run(tap, cases())
-    loader, image = ((IMAGE / name).read_bytes() for name in ("lethe-loader.efi", "lethe.efi"))
+    loader, image, kernel = ((IMAGE / name).read_bytes() for name in ("lethe-loader.efi", "lethe.efi", "serial/vmlinuz"))
     with tempfile.TemporaryDirectory(dir=TOP / "build") as folder:
-        scratch = pathlib.Path(folder)
-        for name, boot, what, screen in (
-                ("a loader that is no program: the firmware goes on to its other entries", "uefi",
-                 (loader[:512], 0, bytes(512)), ("Shell>",)),
-                ("an image that is no program: so does the loader", "uefi",
-                 (image[:4096], 0, bytes(4096)), ("Shell>",))):
+        for name, boot, change, screen in (
+                ("a loader that is no program: the firmware goes on to its other entries", "uefi", zeroed(loader, 512),
+                 "Shell>"),
+                ("an image that is no program: so does the loader", "uefi", zeroed(image, 4096), "Shell>"),
+                ("an image that is cut: so it does", "uefi", cut(image), "Shell>"),
+                ("a disk that ends in the middle of the image: so it does", "uefi", disk_cut(image), "Shell>"),
+                ("a kernel that is no program, by BIOS: the loader says so, and starts again", "bios", zeroed(kernel, 4096),
+                 "Lethe does not start: a file of it on this disk is damaged."),
+                ("a disk that ends in the middle of the kernel, by BIOS: nobody gets a prompt", "bios", disk_cut(kernel),
+                 "Enter username:")):
             with tap.case(name):
-                refused(scratch, boot, what, screen)
+                refused(pathlib.Path(folder), boot, change, screen, again="starts again" in name)
     return tap.done()
 
 
