@@ -2,7 +2,7 @@
 
 #include "route/health.h"
 
-enum : uint64_t { LOOK_MS = 5000, TELL_MS = 60000 };
+enum : uint64_t { LOOK_MS = 1000, TELL_MS = 60000 };
 
 typedef struct voice {
         const char *host;

@@ -20,12 +20,8 @@ HELLO = {"model": "chat", "messages": user("Write to ana.lopez@kontor-nord.de, p
 # What is wrong with the box, and what its console says of it.
 REFUSALS = {
     "a key of box.conf that is none": ({"box_conf": BOX_CONF.replace("gateway", "gatway")}, "gatway"),
-    "an address that is none": ({"box_conf": BOX_CONF.replace("10.0.2.15/24", "10.0.2.999/24")}, "box.conf"),
-    "two configuration drives": ({"drives": 2}, "LETHECFG"),
     "a kernel that does not wipe": ({"words": ["init_on_free=0"]}, "init_on_free"),
     "two state partitions": ({"spoil": wrong.twice}, "More than one partition is named lethe-state"),
-    "a state partition that is too small": ({"spoil": wrong.small}, "lethe-state is too small: make it 64 MiB"),
-    "a disk that cannot be written": ({"spoil": wrong.read_only}, "cannot be written, and would keep"),
 }
 
 

@@ -10,10 +10,18 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "client")]
 
 import wrong  # noqa: E402
-from box import partition  # noqa: E402
+from box import BOX_CONF, partition  # noqa: E402
 from tap import Tap, equal, holds  # noqa: E402
 
 DAMAGED = "The vault is cut, damaged or of another format."
+
+
+REFUSALS = {
+    "an address that is none": ("box.conf", {"box_conf": BOX_CONF.replace("10.0.2.15/24", "10.0.2.999/24")}),
+    "two configuration drives": ("LETHECFG", {"drives": 2}),
+    "a state partition that is too small": ("lethe-state is too small: make it 64 MiB", {"spoil": wrong.small}),
+    "a disk that cannot be written": ("cannot be written, and would keep", {"spoil": wrong.read_only}),
+}
 
 
 def altered(spoil):
@@ -45,6 +53,9 @@ def main():
         wrong.refuses("There is no partition named lethe-state", spoil=wrong.nameless)
     with tap.case("no network card: the box is up and says so"):
         wrong.refuses("This box has no network interface that the image", phase="RUNNING", card=False)
+    for name, (words, more) in REFUSALS.items():
+        with tap.case(f"{name}: refused with a sentence"):
+            wrong.refuses(words, **more)
     for name, spoil in (("heads", wrong.bad_heads), ("records", wrong.bad_records)):
         with tap.case(f"one bit of the {name} of both copies of the vault: said, and a factory reset empties it"):
             altered(spoil)

@@ -66,7 +66,7 @@ def over_tls(tap):
               for kind, model in (("now", "mock-1"), ("ahead", "mock:after=ahead"), ("behind", "mock:after=skewed"))}
     with Boxed(models=models, vendors=("here", "there", "third"), apart=("ahead0",)) as relay:
         with tap.case("before anybody was asked nothing is told"):
-            relay.silent(6)
+            relay.silent(3)
         with tap.case("one host is one voice, by whichever upstream"):
             relay.ask("ahead0", "now0")
             relay.told(1, 1, 0)
@@ -94,7 +94,7 @@ def in_the_clear(tap):
     with Boxed(models={"a": [("here", "mock-1")], "b": [("there", "mock-1")]}, vendors=("here", "there"), plain=True) as relay:
         with tap.case("over plain HTTP nobody is believed"):
             relay.ask("a", "b")
-            relay.silent(8)
+            relay.silent(3)
 
 
 def main():

@@ -117,18 +117,18 @@ static void test_telling(void)
         static dates_teller t;
         box_dates d;
         dates_begin(&t, c, h.board, &h.box.link);
-        tap_ok(!hears(5500, &d), SUBJECT, "nothing is not told");
+        tap_ok(!hears(1500, &d), SUBJECT, "nothing is not told");
         uint64_t now_ms = net_now_ms(h.box.loop);
         row(0, "a", 77, now_ms);
         row(1, "b", 78, now_ms);
-        tap_ok(hears(5500, &d) && is(d, 2, 2, 77) && d.oldest_ms == now_ms, SUBJECT, "two hosts are, within seconds");
+        tap_ok(hears(1500, &d) && is(d, 2, 2, 77) && d.oldest_ms == now_ms, SUBJECT, "two hosts are, within seconds");
         row(0, "a", 177, now_ms);
         row(1, "b", 178, now_ms);
-        tap_ok(hears(5500, &d) && is(d, 2, 2, 177), SUBJECT, "and that they say another time");
+        tap_ok(hears(1500, &d) && is(d, 2, 2, 177), SUBJECT, "and that they say another time");
         t.told_ms -= MIN_MS;
-        tap_ok(hears(5500, &d) && is(d, 2, 2, 177), SUBJECT, "and again after a minute");
+        tap_ok(hears(1500, &d) && is(d, 2, 2, 177), SUBJECT, "and again after a minute");
         clear();
-        tap_ok(hears(5500, &d) && is(d, 0, 0, 0), SUBJECT, "that they have gone is told too");
+        tap_ok(hears(1500, &d) && is(d, 0, 0, 0), SUBJECT, "that they have gone is told too");
         dates_end(&t);
         dates_end(&(dates_teller){});
 }
