@@ -170,11 +170,18 @@ typedef struct writer {
         notice              *why;
 } writer;
 
+/* The first piece is on the disk, with the name that leads to it, before there are more: a chain of clusters that no
+ * name leads to when the power goes would be lost room. */
+static ssize_t write_piece(int fd, view rest, bool first)
+{
+        ssize_t n = write(fd, rest.data, rest.len < CHUNK_BYTES ? rest.len : CHUNK_BYTES);
+        return first && n > 0 && fsync(fd) != 0 ? -1 : n;
+}
+
 static err write_pieces(writer *w, int fd, view content)
 {
-        while (content.len > 0) {
-                size_t  want = content.len < CHUNK_BYTES ? content.len : CHUNK_BYTES;
-                ssize_t n = write(fd, content.data, want);
+        for (bool first = true; content.len > 0; first = false) {
+                ssize_t n = write_piece(fd, content, first);
                 if (n <= 0)
                         return unwritable(w->why);
                 content = view_slice(content, (size_t)n, content.len);
