@@ -15,7 +15,7 @@
 #define UEFI_FOLDER "/EFI/Linux/"
 #define ENV_FILE    "/grub/env"
 
-enum : size_t { CHUNK_BYTES = 256 * 1024 };
+enum : size_t { CHUNK_BYTES = 256 * 1024, FLUSHED_TOGETHER = 4 };
 enum : off_t { DISCARD_BYTES = 2 * 1024 * 1024 };
 /* Directories grow, and a FAT has no use for its last byte. */
 enum : uint64_t { SPARE_BYTES = 256 * 1024 };
@@ -170,18 +170,18 @@ typedef struct writer {
         notice              *why;
 } writer;
 
-/* The first piece is on the disk, with the name that leads to it, before there are more: a chain of clusters that no
- * name leads to when the power goes would be lost room. */
-static ssize_t write_piece(int fd, view rest, bool first)
+/* The first piece is on the disk, with the name that leads to it, before there are more, and then a few at a time: a
+ * chain of clusters that no name leads to when the power goes is lost room. */
+static ssize_t write_piece(int fd, view rest, size_t nth)
 {
         ssize_t n = write(fd, rest.data, rest.len < CHUNK_BYTES ? rest.len : CHUNK_BYTES);
-        return first && n > 0 && fsync(fd) != 0 ? -1 : n;
+        return nth % FLUSHED_TOGETHER == 0 && n > 0 && fsync(fd) != 0 ? -1 : n;
 }
 
 static err write_pieces(writer *w, int fd, view content)
 {
-        for (bool first = true; content.len > 0; first = false) {
-                ssize_t n = write_piece(fd, content, first);
+        for (size_t nth = 0; content.len > 0; nth++) {
+                ssize_t n = write_piece(fd, content, nth);
                 if (n <= 0)
                         return unwritable(w->why);
                 content = view_slice(content, (size_t)n, content.len);
